@@ -1,0 +1,1 @@
+"""Safelight: observability and alerting for image-generation services."""

@@ -1,0 +1,192 @@
+"""Asking the store: which new events match a rule, and how many a window holds.
+
+Safelight's own events about alerting (`alert_fired`, `notification_failed` and so on, service `safelight`) are never
+looked at: otherwise an alert's own `alert_fired` would fire `any level:ERROR` again. What else Safelight says about
+itself, such as `source_failed`, alerts like everything else.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from ..errors import QueryError
+from ..event import OURSELVES, Name
+from ..query.compile import where
+from ..query.sql import Span, Sql
+from ..store import Store
+from .condition import Count, Match
+from .rule import Rule
+
+LATE: Final = timedelta(minutes=10)
+"""Matching events older than this when they are judged fire nothing by themselves; they are counted."""
+LABELS: Final = ("service", "instance", "node", "error_group")
+"""What tells one alert of a match rule from another."""
+SAMPLED_MAX: Final = 100
+"""Label sets of one step that get example events; a step with more is a storm, and its message lists no more."""
+TEXT_MAX: Final = 2_000
+"""Characters kept of each text of an example event; of a traceback the end, where the error is."""
+
+_ALERTING: Final = (Name.ALERT_FIRED, Name.ALERT_RESOLVED, Name.NOTIFICATION_SENT, Name.NOTIFICATION_FAILED)
+_NOT_OURS: Final = Sql(
+    f"NOT (coalesce(service, '') = ? AND coalesce(event, '') IN ({', '.join('?' * len(_ALERTING))}))",  # noqa: S608
+    (OURSELVES, *map(str, _ALERTING)),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """New events of one rule with the same labels. Times are the events' own."""
+
+    rule: Rule
+    labels: Mapping[str, str]
+    count: int
+    first_at: datetime
+    last_at: datetime
+    first_seq: int
+    last_seq: int
+    events: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Matches:
+    """What new events mean for the match rules. `failed`: rules that could not be judged, and why."""
+
+    hits: tuple[Hit, ...] = ()
+    late: int = 0
+    failed: tuple[tuple[str, QueryError], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a window holds now."""
+
+    rule: Rule
+    holds: bool
+    count: int
+    events: Sequence[Mapping[str, Any]] = ()
+
+
+def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
+    """All match rules over the events of `span`, in one pass. A rule the store cannot judge does not stop the others.
+
+    Raises StoreError when the store itself fails: nothing was judged then.
+    """
+    if not rules:
+        return Matches()
+    try:
+        found = _pass(store, rules, span, now)
+    except QueryError as error:
+        if len(rules) == 1:
+            return Matches(failed=((rules[0].id, error),))
+        each = [matches(store, [rule], span, now) for rule in rules]
+        return Matches(
+            tuple(hit for part in each for hit in part.hits),
+            sum(part.late for part in each),
+            tuple(failure for part in each for failure in part.failed),
+        )
+    return found
+
+
+def measure(store: Store, rule: Rule, now: datetime, upto_seq: int) -> Measured:
+    """Count a window rule's events. Raises QueryError or StoreError when that cannot be done."""
+    condition = rule.when
+    assert isinstance(condition, Count)  # noqa: S101 - for the type checker; the caller picks window rules
+    span = Span(start=now - condition.over, upto_seq=upto_seq)
+    wanted = _both(_NOT_OURS, where(condition.filter, now))
+    answer = store.run(Sql(f"SELECT count(*) AS count FROM events WHERE {wanted.text}", wanted.parameters), span)  # noqa: S608
+    count = int(answer["count"][0].as_py())
+    holds = condition.holds(count)
+    events = store.newest(wanted, span, limit=3).to_pylist() if holds and count else []
+    return Measured(rule, holds, count, [brief(event) for event in reversed(events)])
+
+
+def brief(event: Mapping[str, Any]) -> dict[str, Any]:
+    """An event as it is shown: a flat JSON object without empty fields, long texts cut."""
+    shown: dict[str, Any] = {}
+    for name, value in event.items():
+        if value is None or name == "seq":
+            continue
+        if isinstance(value, datetime):
+            shown[name] = iso(value)
+        elif name == "attributes":
+            if len(value) <= 2 * TEXT_MAX:
+                shown[name] = json.loads(value)
+        elif isinstance(value, str):
+            shown[name] = value[-TEXT_MAX:] if name == "traceback" else value[:TEXT_MAX]
+        else:
+            shown[name] = value
+    return shown
+
+
+def iso(at: datetime) -> str:
+    """`2026-11-22T10:00:00.000000Z`."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
+    wanted = [where(rule.when.filter, now) for rule in rules]
+    columns = ", ".join(f"coalesce(({sql.text}), false) AS m{number}" for number, sql in enumerate(wanted))
+    flags = [f"m{number}" for number in range(len(rules))]
+    labels = ", ".join(LABELS)
+    query = (
+        f"SELECT {labels}, late, {', '.join(flags)}, count(*) AS count, min(timestamp) AS first_at,"  # noqa: S608
+        f" max(timestamp) AS last_at, min(seq) AS first_seq, max(seq) AS last_seq FROM"
+        f" (SELECT seq, timestamp, {labels}, timestamp < ? AS late, {columns} FROM events WHERE {_NOT_OURS.text}) judged"
+        f" WHERE {' OR '.join(flags)} GROUP BY ALL ORDER BY first_seq"
+    )
+    values = (now - LATE, *(value for sql in wanted for value in sql.parameters), *_NOT_OURS.parameters)
+    rows = store.run(Sql(query, values), span).to_pylist()
+    late = sum(row["count"] for row in rows if row["late"])
+    hits: dict[tuple[str, tuple[str | None, ...]], Hit] = {}
+    for row in rows:
+        if row["late"]:
+            continue
+        for number, rule in enumerate(rules):
+            if row[f"m{number}"]:
+                key = (rule.id, tuple(row[name] for name in LABELS))
+                hits[key] = _joined(hits.get(key), _hit(rule, row))
+    return Matches(tuple(_with_events(store, list(hits.values()), span)), late)
+
+
+def _hit(rule: Rule, row: Mapping[str, Any]) -> Hit:
+    labels = {name: row[name] for name in LABELS if row[name] is not None}
+    return Hit(rule, labels, row["count"], row["first_at"], row["last_at"], row["first_seq"], row["last_seq"])
+
+
+def _joined(one: Hit | None, other: Hit) -> Hit:
+    if one is None:
+        return other
+    return replace(
+        one,
+        count=one.count + other.count,
+        first_at=min(one.first_at, other.first_at),
+        last_at=max(one.last_at, other.last_at),
+        first_seq=min(one.first_seq, other.first_seq),
+        last_seq=max(one.last_seq, other.last_seq),
+    )
+
+
+def _with_events(store: Store, hits: Sequence[Hit], span: Span) -> Iterable[Hit]:
+    seqs = sorted({seq for hit in hits[:SAMPLED_MAX] for seq in (hit.first_seq, hit.last_seq)})
+    if not seqs:
+        return hits
+    sql = Sql(f"seq IN ({', '.join('?' * len(seqs))})", tuple(seqs))
+    within = replace(span, after_seq=seqs[0] - 1, upto_seq=seqs[-1])
+    events = {event["seq"]: brief(event) for event in store.oldest(sql, within, limit=len(seqs)).to_pylist()}
+    return [
+        replace(hit, events=[events[seq] for seq in sorted({hit.first_seq, hit.last_seq}) if seq in events])
+        for hit in hits
+    ]
+
+
+def _both(one: Sql, other: Sql) -> Sql:
+    return Sql(f"({one.text}) AND ({other.text})", one.parameters + other.parameters)
+
+
+def by_match(rules: Iterable[Rule]) -> list[Rule]:
+    """Those judged on every commit; the rest are windows."""
+    return [rule for rule in rules if isinstance(rule.when, Match)]

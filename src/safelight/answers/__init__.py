@@ -1,0 +1,22 @@
+"""The questions that the page, the API and the command line ask of a store, and their answers as plain data.
+
+Every answer is JSON-ready (see `rows`) and says how long it took, `took_ms`. A question that cannot be understood
+raises QueryError; one that is over a limit raises QueryTooCostly.
+"""
+
+from .insight import nodes, overview
+from .search import MOST_ROWS, context, facets, histogram, one, search, since
+from .sql import sql
+
+__all__ = [
+    "MOST_ROWS",
+    "context",
+    "facets",
+    "histogram",
+    "nodes",
+    "one",
+    "overview",
+    "search",
+    "since",
+    "sql",
+]

@@ -1,0 +1,98 @@
+"""One source, read for as long as the server runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import anyio
+
+from ..batch import Process
+from ..errors import SafelightError, StoreError
+from ..event import Name
+from ..sources import Arrival, Source
+from ..store import Store
+from .intake import Intake
+from .journal import Journal
+
+RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
+"""How long to wait before the same batch is tried again, or a source that fell over is started again."""
+
+
+@dataclass
+class Collector:
+    """Reads a source, commits what it gives, and knows how it is doing. It is the source's Report."""
+
+    source: Source
+    process: Process
+    store: Store
+    intake: Intake
+    journal: Journal
+    events: int = 0
+    last_event_at: datetime | None = None
+    failure: str | None = None
+    _reading: int = 0
+    _troubles: dict[str, str] = field(default_factory=dict)
+
+    def reading(self, what: int) -> None:
+        """From the source: it reads from this many files."""
+        self._reading = what
+
+    def trouble(self, what: str, reason: str) -> None:
+        """From the source: it cannot read this."""
+        self._troubles[what] = reason
+        self.journal.note(Name.SOURCE_FAILED, f"{what}: {reason}", "ERROR", source=what, error_message=reason)
+
+    async def run(self) -> None:
+        """Read until cancelled. A source that falls over is started again, from what is durable."""
+        attempt = 0
+        while True:
+            try:
+                async for arrival in self.source.arrivals(self.store.checkpoint(), self):
+                    await self._commit(arrival)
+                    attempt = 0
+            except (OSError, SafelightError, ValueError, RuntimeError) as error:
+                self.failure = f"{type(error).__name__}: {error}"
+                self.journal.note(
+                    Name.SOURCE_FAILED,
+                    f"{self.source.name}: {self.failure}",
+                    "ERROR",
+                    source=self.source.name,
+                    error_type=type(error).__name__,
+                    error_message=str(error),
+                )
+            await anyio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            attempt += 1
+
+    async def _commit(self, arrival: Arrival) -> None:
+        """Until it is durable: the source waits, its position stays, nothing is lost."""
+        attempt = 0
+        while True:
+            try:
+                await self.intake.take(arrival.batch, self.process, arrival.checkpoint)
+            except StoreError as error:
+                if attempt == 0:
+                    self.journal.note(Name.SOURCE_FAILED, str(error), "CRITICAL", source=self.source.name)
+                self.failure = str(error)
+                await anyio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                attempt += 1
+                continue
+            self.failure = None
+            if len(arrival.batch):
+                self.events += len(arrival.batch)
+                self.last_event_at = datetime.now(UTC)
+            return
+
+    def status(self) -> dict[str, Any]:
+        """As the page shows it."""
+        detail = self.failure or "; ".join(f"{what}: {reason}" for what, reason in self._troubles.items())
+        failed = bool(self.failure) or (bool(self._troubles) and not self._reading)
+        return {
+            "type": self.source.model_dump().get("type"),
+            "name": self.source.name,
+            "state": "failed" if failed else "reading" if self._reading else "waiting",
+            "detail": detail,
+            "events": self.events,
+            "last_event_at": self.last_event_at,
+        }

@@ -1,0 +1,43 @@
+"""What has to be done now and then."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import anyio
+import anyio.to_thread
+
+from ..config.model import Retention
+from ..errors import StoreError
+from ..event import Name
+from ..store.segments import SegmentStore
+from .journal import Journal
+
+EVERY_S: Final = 600.0
+
+
+class Upkeep:
+    """Applies retention."""
+
+    def __init__(self, store: SegmentStore, retention: Retention, journal: Journal) -> None:
+        self._store = store
+        self._retention = retention
+        self._journal = journal
+
+    async def run(self) -> None:
+        """Every ten minutes until cancelled."""
+        while True:
+            await anyio.to_thread.run_sync(self.once)
+            await anyio.sleep(EVERY_S)
+
+    def once(self) -> None:
+        """Remove what is older or more than the configuration keeps."""
+        if self._retention.age is None and self._retention.size is None:
+            return
+        try:
+            removed = self._store.retain(self._retention.age, self._retention.size)
+        except StoreError as error:
+            self._journal.note(Name.RETENTION_APPLIED, str(error), "ERROR")
+            return
+        if removed:
+            self._journal.note(Name.RETENTION_APPLIED, f"{removed}")

@@ -1,0 +1,97 @@
+"""Where a channel may connect: public addresses, unless its `allow_private` says otherwise.
+
+The check is made on the address that is then connected to, so a name that resolves differently a moment later (DNS
+rebinding) gains nothing. Certificate and `Host` are still those of the name. Redirects are nobody's business here: the
+client does not follow them.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection
+from typing import Final
+
+import anyio
+import httpx
+
+from ..errors import DeliveryError
+
+ADDRESSES_TRIED: Final = 3
+"""Of a name with many."""
+
+_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+def is_public(address: Address) -> bool:
+    """Whether the address lies on the public internet, also when it carries an IPv4 address inside.
+
+    Not public: private, loopback, link-local (169.254.169.254 and other clouds' metadata), shared (100.64.0.0/10, with
+    Alibaba's metadata at 100.100.100.200), multicast, reserved and unspecified ones.
+    """
+    inner = _embedded(address)
+    return address.is_global and not address.is_multicast and (inner is None or is_public(inner))
+
+
+def _embedded(address: Address) -> ipaddress.IPv4Address | None:
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    if address in _NAT64:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
+
+
+class Guarded(httpx.AsyncBaseTransport):
+    """Resolves, checks, and connects to exactly what was checked.
+
+    Raises DeliveryError for a private address; httpx's own errors otherwise.
+    """
+
+    def __init__(
+        self, inner: httpx.AsyncBaseTransport, *, allow_private: bool, known_hosts: Collection[str] = ()
+    ) -> None:
+        self._inner = inner
+        self._allow_private = allow_private
+        self._known_hosts = known_hosts
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        host = request.url.host
+        proven = request.url.scheme == "https" and host in self._known_hosts
+        addresses = await self._addresses(request)
+        if not (self._allow_private or proven) and not all(map(is_public, addresses)):
+            raise DeliveryError("channels.private_address", host=host)
+        for number, address in enumerate(addresses, 1):
+            try:
+                return await self._inner.handle_async_request(_pinned(request, address))
+            except (httpx.ConnectError, httpx.ConnectTimeout):  # nothing was sent: the next address may do
+                if number == len(addresses):
+                    raise
+        raise AssertionError
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def _addresses(self, request: httpx.Request) -> list[Address]:
+        host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
+        timeout = request.extensions.get("timeout", {}).get("connect")
+        try:
+            with anyio.fail_after(timeout):
+                found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except TimeoutError as error:
+            raise httpx.ConnectTimeout(f"{host}: the name was not resolved in time", request=request) from error
+        except (OSError, UnicodeError) as error:
+            raise httpx.ConnectError(f"{host}: the name cannot be resolved", request=request) from error
+        unique = dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
+        return list(unique)[:ADDRESSES_TRIED]
+
+
+def _pinned(request: httpx.Request, address: Address) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url.copy_with(host=str(address)),
+        headers=request.headers,  # `Host` among them
+        stream=request.stream,
+        extensions={**request.extensions, "sni_hostname": request.url.host},
+    )

@@ -1,0 +1,76 @@
+"""The command line. Thin: each command is a module that is imported when it is called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any, Final
+
+import click
+
+from ..errors import QueryError, SafelightError
+from ..locales import of_terminal, text
+
+COMMANDS: Final = ("up", "ingest", "query", "sql", "tail", "top")
+LANGUAGE: Final = of_terminal()
+
+
+def say(key: str, /, **values: object) -> str:
+    """A sentence of the catalogue in the language of this terminal."""
+    return text(key, LANGUAGE, **values)
+
+
+class Commands(click.Group):
+    """Finds a command in the module of its name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """In the order people meet them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, or None for an unknown name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f".{cmd_name}", __name__).command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Names and one line each, from the catalogue: no command is imported for `--help`."""
+        with formatter.section(say("cli.commands")):
+            formatter.write_dl([(name, say(f"cli.{name}.short")) for name in COMMANDS])
+
+
+def _version(ctx: click.Context, _: click.Parameter, wanted: Any) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from .._version import __version__  # noqa: PLC0415 - only when asked
+
+        click.echo(f"safelight {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=Commands, help=say("cli.help"), context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help=say("cli.version"))
+def safelight() -> None:
+    """The group itself does nothing."""
+
+
+def main() -> None:
+    """Run the command line: exit code 0 is fine, 1 failed, 2 is wrong usage."""
+    try:
+        safelight(standalone_mode=False, auto_envvar_prefix="SAFELIGHT")
+    except click.exceptions.Exit as error:
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:  # `safelight query ... | head`
+        sys.stderr.close()
+        sys.exit(0)
+    except QueryError as error:
+        click.echo(f"{error.render(LANGUAGE)}\n{error.caret()}", err=True)
+        sys.exit(2)
+    except SafelightError as error:
+        click.echo(error.render(LANGUAGE), err=True)
+        sys.exit(1)

@@ -1,0 +1,114 @@
+"""Printing answers: for eyes, and for programs."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+import sys
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import click
+
+FORMATS: Final = ("table", "json", "ndjson", "csv")
+EVENT_COLUMNS: Final = ("timestamp", "level", "service", "node", "message")
+_COLOUR: Final = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow", "DEBUG": "bright_black"}
+
+
+def harmless(value: object) -> str:
+    """Text from a log, safe on a terminal: control and direction-changing characters cannot act (CVE-2021-42574)."""
+    text = "" if value is None else str(value)
+    return "".join(" " if char in "\t\n\r" else char for char in text if char in "\t\n\r" or _prints(char))
+
+
+def _prints(char: str) -> bool:
+    return unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Co", "Cn"}
+
+
+def width(text: str) -> int:
+    """Columns that `text` takes on a terminal; a Chinese character takes two (Unicode TR 11)."""
+    return sum(
+        2 if unicodedata.east_asian_width(char) in "WF" else 0 if unicodedata.combining(char) else 1 for char in text
+    )
+
+
+def fit(text: str, columns: int) -> str:
+    """`text` padded or cut to exactly `columns`."""
+    if width(text) <= columns:
+        return text + " " * (columns - width(text))
+    kept, used = [], 0
+    for char in text:
+        if used + width(char) > columns - 1:
+            break
+        kept.append(char)
+        used += width(char)
+    return "".join(kept) + "…" + " " * (columns - 1 - used)
+
+
+def show(rows: Sequence[Mapping[str, Any]], form: str, columns: Sequence[str] | None = None) -> None:
+    """Print rows in one of FORMATS."""
+    if form == "json":
+        click.echo(json.dumps(list(rows), ensure_ascii=False, indent=2))
+    elif form == "ndjson":
+        for row in rows:
+            click.echo(json.dumps(row, ensure_ascii=False))
+    elif form == "csv":
+        _csv(rows, columns)
+    else:
+        table(rows, columns)
+
+
+def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None) -> None:
+    names = list(columns or dict.fromkeys(name for row in rows for name in row))
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow([_cell(row.get(name)) for name in names])
+
+
+def _cell(value: Any) -> Any:
+    """A spreadsheet must not take text for a formula (OWASP, CSV injection)."""
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+
+
+def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
+    """Aligned columns, the last one cut at the edge of the terminal."""
+    listed = list(rows)
+    names = list(columns or dict.fromkeys(name for row in listed for name in row))
+    if not names:
+        return
+    cells = [[harmless(_shown(row.get(name))) for name in names] for row in listed]
+    widths = [max([width(name), *(width(row[i]) for row in cells)]) for i, name in enumerate(names)]
+    room = shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else sum(widths) + 2 * len(widths)
+    widths = [min(wide, max(12, room // 2)) for wide in widths[:-1]] + [
+        max(10, room - sum(widths[:-1]) - 2 * len(names))
+    ]
+    click.echo(click.style("  ".join(fit(n, w) for n, w in zip(names, widths, strict=True)).rstrip(), bold=True))
+    for row, line in zip(listed, cells, strict=True):
+        text = "  ".join(fit(cell, w) for cell, w in zip(line, widths, strict=True)).rstrip()
+        click.echo(click.style(text, fg=_COLOUR.get(str(row.get("level")))))
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:,.2f}".rstrip("0").rstrip(".")
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
+
+
+def event_line(event: Mapping[str, Any]) -> str:
+    """One event on one line, as `tail` prints it."""
+    where = event.get("instance") or event.get("service") or ""
+    what = event.get("message") or event.get("error_message") or ""
+    named = " ".join(harmless(event[key]) for key in ("event", "node") if event.get(key))
+    line = (
+        f"{event.get('timestamp', '')[11:23]} {event.get('level') or '':<8} {harmless(where)} {named} {harmless(what)}"
+    )
+    return click.style(line, fg=_COLOUR.get(str(event.get("level"))))

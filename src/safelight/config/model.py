@@ -1,0 +1,76 @@
+"""What may stand in the file. Plugins bring their own fields: their class is their configuration."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..alerts.rule import Rule
+from ..channels import Channel
+from ..processors import Processor
+from ..sources import Source
+from .units import Duration, Size
+
+
+class Section(BaseModel):
+    """A table of the file: refuses keys that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Server(Section):
+    """`[server]`: where the page and the API listen, and where the data lies."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8678, ge=0, le=65535)
+    data: Path | None = None
+
+
+class Retention(Section):
+    """`retention = { age = "30d", size = "20GB" }`: whichever is reached first; whole segments go, oldest first."""
+
+    age: Duration | None = None
+    size: Size | None = None
+
+
+class StoreSection(Section):
+    """`[store]`: the embedded one."""
+
+    type: Literal["duckdb"] = "duckdb"
+    retention: Retention = Retention()
+
+
+class AlertSection(Section):
+    """`[alerts]`: default rules stay on beside those of the file."""
+
+    default_rules: bool = True
+
+
+class SpoolSection(Section):
+    """`[spool]`: what `safelight_emit` and the node pack on this host write is read without being told."""
+
+    read: bool = True
+    directory: Path | None = None
+
+
+class Config(Section):
+    """The whole file."""
+
+    language: Literal["en", "zh-CN"] = "en"
+    server: Server = Server()
+    store: StoreSection = StoreSection()
+    alerts: AlertSection = AlertSection()
+    spool: SpoolSection = SpoolSection()
+    sources: tuple[Source, ...] = ()
+    processors: tuple[Processor, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    rules: tuple[Rule, ...] = ()
+
+    path: Path | None = None
+    """The file this came from."""
+    left_out: tuple[str, ...] = ()
+    """Bad rules and channels, each with its place and reason: named in the log, on the page and as an event."""
+    warnings: tuple[str, ...] = ()
+    """What works but should not stay so, such as a secret written into the file."""

@@ -1,0 +1,37 @@
+"""A plugin is a class whose fields are its configuration. The file it lives in is its registration.
+
+A room of plugins is a package whose `__init__` defines the base class (`class Channel(Plugin)`); each module beside it
+defines one subclass with `type: Literal["<file name>"]`. Installed packages add theirs through an entry point group of
+the room's name, such as `safelight.channels`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from importlib.metadata import entry_points
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Plugin(BaseModel):
+    """Base of every source, processor, channel: frozen, and refusing fields that it does not know."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    example: ClassVar[dict[str, Any]] = {}
+    """A configuration that works, without `type`: shown in the reference and used by the law tests."""
+
+
+P = TypeVar("P", bound=Plugin)
+
+
+def kinds(base: type[P]) -> dict[str, type[P]]:
+    """Every plugin of this base by its `type`: the files beside it, then installed entry points."""
+    room = importlib.import_module(base.__module__)
+    for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
+        importlib.import_module(module.name)
+    for entry in entry_points(group=room.__name__):
+        entry.load()
+    return {cls.model_fields["type"].default: cls for cls in sorted(base.__subclasses__(), key=lambda c: c.__name__)}

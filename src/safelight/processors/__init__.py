@@ -1,0 +1,16 @@
+"""What happens to a batch between a source and the store. Verbs: parse, enrich, fingerprint, redact."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+
+from ..batch import Process
+from ..plugin import Plugin
+
+
+class Processor(Plugin):
+    """One step of the pipeline, as configured."""
+
+    @abstractmethod
+    def build(self) -> Process:
+        """The step itself. May learn from what it sees, never changes a batch; one per source, called by one thread."""

@@ -1,0 +1,93 @@
+"""Lines into events: JSON by a typed decoder, text by the grammar of the service; what is neither is kept and flagged.
+
+A batch may mix both, each line goes its own way, and no line can make the step fail. Limits: a line is read up to
+1 MiB, JSON up to 100 levels deep; what is beyond is kept in `raw` and says so in `parse_error`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal, cast
+from zoneinfo import ZoneInfoNotFoundError
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import field_validator
+
+from ...batch import SCHEMA, Batch, Process
+from ...event import FIELDS
+from ...services import Profile, profile
+from ...services.times import zone_of
+from .. import Processor
+from .columns import Columns, finish
+from .line import read
+from .shape import Learner
+
+FROM_THE_SOURCE = ("source", "tag", "received_at")
+"""Said by whoever reads the line, not by the line: where it came in, its route, when."""
+
+
+class Parse(Processor):
+    """Understand lines. Every source has this step first; put it into `[[processors]]` only to parse again."""
+
+    type: Literal["parse"] = "parse"
+    profile: str | None = None
+    """The service whose grammar text lines have, such as `comfyui`; by default that of any Python program."""
+    timezone: str | None = None
+    """IANA name of the zone of times that carry none; the host's by default."""
+
+    example: ClassVar[dict[str, Any]] = {"profile": "comfyui", "timezone": "Asia/Shanghai"}
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, name: str | None) -> str | None:
+        try:
+            zone_of(name)
+        except (ZoneInfoNotFoundError, OSError) as error:
+            message = f"no such time zone: {name}"
+            raise ValueError(message) from error
+        return name
+
+    def build(self) -> Process:
+        """The step. It learns which fields the lines have, to decode the next ones faster."""
+        known = profile(self.profile)
+        zone = zone_of(self.timezone)
+        learner = Learner()
+
+        def parse(batch: Batch) -> Batch:
+            lines = _lines(batch)
+            columns = _columns(lines, learner, known)
+            arrays = finish(columns, batch["received_at"], zone)
+            return Batch(pa.Table.from_arrays([_column(name, arrays, batch) for name in FIELDS], schema=SCHEMA))
+
+        return parse
+
+
+def _lines(batch: Batch) -> list[bytes]:
+    raw = batch["raw"]
+    return cast("list[bytes]", (raw if pa.types.is_binary(raw.type) else raw.cast(pa.binary())).to_pylist())
+
+
+def _columns(lines: list[bytes], learner: Learner, known: Profile) -> Columns:
+    """The columns as written in the lines: the typed decoder takes what it can, the rest is read one by one."""
+    shape = learner.shape_for(lines)
+    columns, odd = shape.decode(lines)
+    for row in odd:
+        line = lines[row]
+        fields, keys = read(line, known.grammar) if line is not None else ({}, ())
+        columns.put(row, fields)
+        learner.met(keys)
+    learner.learn(len(lines))
+    return columns
+
+
+def _column(name: str, arrays: dict[str, Any], batch: Batch) -> Any:
+    """What the line says, or else what the source said."""
+    said = arrays.get(name)
+    if name == "raw":  # the source's `raw` is the line itself, kept only when it was not understood
+        return said if said is not None else pa.nulls(len(batch), pa.string())
+    given = batch[name]
+    if said is None:
+        return given
+    if given.null_count == len(given):
+        return said
+    return pc.coalesce(given, said) if name in FROM_THE_SOURCE else pc.coalesce(said, given)

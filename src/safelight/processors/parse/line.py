@@ -1,0 +1,120 @@
+"""The careful lane: one line, whatever it is, into the fields of an event. Never raises.
+
+JSON that is almost right (NaN, lone surrogates, a byte order mark, numbers beyond any double) is understood; what is
+not JSON though it begins like it, or not text at all, is kept as `raw`, is its own `message`, and says why in
+`parse_error`. Such a line has the level it seems to name, otherwise WARNING: something is lost, though the service may
+be well.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, Final
+
+import msgspec
+
+from ...event import level_of
+from ...services.grammar import Fields, Grammar
+from .record import understand
+
+LINE_LIMIT: Final = 1024 * 1024
+"""Bytes of a line that are read."""
+
+DEPTH_LIMIT: Final = 100
+"""Levels of JSON that are read."""
+
+_decode: Final = msgspec.json.Decoder().decode
+_BOM: Final = b"\xef\xbb\xbf"
+_NAMED_LEVEL: Final = re.compile(r'"(?:level|levelname|severity|log\.level|lvl)"\s*:\s*"?(\w{1,12})')
+_BINARY: Final = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")  # no control character that terminals and logs use
+
+
+def read(line: bytes, grammar: Grammar) -> tuple[Fields, tuple[str, ...]]:
+    """The fields of one line, and the keys it had if it was a JSON object."""
+    if len(line) > LINE_LIMIT:
+        return _not_understood(line[:LINE_LIMIT], f"line of {len(line)} bytes, cut after {LINE_LIMIT}"), ()
+    body = line.strip().removeprefix(_BOM)
+    if body[:1] == b"{":
+        return _read_json(body, line)
+    try:
+        text = line.removeprefix(_BOM).decode()
+    except UnicodeDecodeError as error:
+        return _not_understood(line, f"not UTF-8: {error.reason} at byte {error.start}"), ()
+    if found := _BINARY.search(text):
+        return _not_understood(line, f"not text: control character {ord(found[0])} at position {found.start()}"), ()
+    if body[:1] == b"[" and _is_json(body):
+        return _not_understood(line, "JSON, but an array and no object"), ()
+    return _text(text, grammar), ()
+
+
+def _text(text: str, grammar: Grammar) -> Fields:
+    fields = grammar.understand(text)
+    return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+
+def _read_json(body: bytes, line: bytes) -> tuple[Fields, tuple[str, ...]]:
+    try:
+        record = _loads(body)
+    except UnicodeDecodeError as error:
+        return _not_understood(line, f"not UTF-8: {error.reason} at byte {error.start}"), ()
+    except RecursionError:
+        return _not_understood(line, f"JSON deeper than {DEPTH_LIMIT} levels"), ()
+    except (msgspec.MsgspecError, ValueError) as error:
+        return _not_understood(line, f"not valid JSON: {str(error).removeprefix('JSON is malformed: ')}"), ()
+    if _depth_exceeds(record, DEPTH_LIMIT):
+        return _not_understood(line, f"JSON deeper than {DEPTH_LIMIT} levels"), ()
+    return understand(record), tuple(record)
+
+
+def _loads(body: bytes) -> dict[str, Any]:
+    try:
+        return dict(_decode(body))
+    except (msgspec.DecodeError, ValueError) as strict:
+        try:
+            lenient = json.loads(body, parse_constant=str, parse_float=_float, parse_int=_int)
+        except (ValueError, RecursionError):
+            raise strict from None
+        text = json.dumps(lenient, ensure_ascii=False)
+        return dict(_decode(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")))
+
+
+def _float(text: str) -> float | str:
+    number = float(text)
+    return number if math.isfinite(number) else text
+
+
+def _int(text: str) -> int | str:
+    return int(text) if len(text) < 300 else text
+
+
+def _depth_exceeds(record: object, limit: int) -> bool:
+    level: list[Any] = [record]
+    for _ in range(limit):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        _decode(body)
+    except RecursionError:
+        return True
+    except (msgspec.MsgspecError, ValueError):
+        return False
+    return True
+
+
+def _not_understood(line: bytes, why: str) -> Fields:
+    text = line.decode(errors="replace").rstrip("\r\n")
+    named = _NAMED_LEVEL.search(text[:4096])
+    level = level_of(named[1]) if named else None
+    return {"level": level or "WARNING", "message": text, "raw": text, "parse_error": why}

@@ -1,0 +1,143 @@
+"""The fast lane: a decoder typed for the fields that a stream of lines turned out to have.
+
+A `Shape` is a msgspec struct of exactly the keys seen so far, known fields with their type, others with any. One call
+in C decodes a line and refuses what has another key or type; those lines are read by `line` instead, which knows
+everything and costs two to four times as much. A `Learner` collects their keys and makes the next shape. Whatever was
+learnt, both lanes give the same event.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any, Final
+
+import msgspec
+
+from ...event import ALIASES, FIELDS, Kind
+from .columns import Columns
+
+MAX_KEYS: Final = 64
+"""Keys a shape may have; with more, the most frequent are taken."""
+
+SLOW_ONLY: Final = frozenset(
+    {"attributes", "received_at", "source", "tag", "error", "log", "trace", "span", "process"},
+)
+"""Keys that `line` treats in a way of its own."""
+
+_SAMPLE: Final = 32  # lines looked at before the first batch is decoded
+_RELEARN: Final = 0.05  # share of lines that must miss the shape before another is made
+_LONG: Final = 64 * 1024  # bytes; longer lines are checked against the limits by `line`
+_NESTED: Final = 100  # bytes of attributes that could hide more levels than are allowed
+
+_TYPES: Final[dict[Kind, Any]] = {Kind.TEXT: str | None, Kind.TIME: str | int | float | None, Kind.NUMBER: float | None}
+
+
+class Shape:
+    """A decoder for lines that have no keys but these."""
+
+    def __init__(self, keys: Iterable[str] = ()) -> None:
+        self.keys = tuple(key for key in dict.fromkeys(keys) if key not in SLOW_ONLY)
+        fields: list[tuple[str, Any, Any]] = []
+        self._targets: dict[str, list[int]] = {}
+        self._others: list[int] = []
+        for at, key in enumerate(self.keys):
+            target = ALIASES.get(key, key)
+            if target in FIELDS:
+                kind = str | int | None if target == "level" else _TYPES[FIELDS[target]]
+                self._targets.setdefault(target, []).append(at)
+                fields.append((f"f{at}", kind, None))
+            else:
+                self._others.append(at)
+                fields.append((f"f{at}", Any, msgspec.UNSET))
+        names = {f"f{at}": key for at, key in enumerate(self.keys)}
+        self._record = msgspec.defstruct("Record", fields, rename=names, forbid_unknown_fields=True, gc=False)
+        others = [(f"f{at}", Any, msgspec.UNSET) for at in self._others]
+        self._rest = msgspec.defstruct("Rest", others, rename=names, gc=False)
+        self._decode = msgspec.json.Decoder(self._record).decode
+        self._encode = msgspec.json.Encoder().encode
+
+    def decode(self, lines: list[bytes]) -> tuple[Columns, list[int]]:
+        """The columns of the lines that fit, and the rows of those that do not."""
+        decode, empty = self._decode, self._record()
+        records: list[Any] = []
+        odd: list[int] = []
+        for line in lines:
+            try:
+                records.append(decode(line))
+            except (msgspec.DecodeError, ValueError, RecursionError, TypeError):
+                odd.append(len(records))
+                records.append(empty)
+        if lines and max(map(len, (line for line in lines if line is not None)), default=0) > _LONG:
+            odd = sorted({*odd, *(row for row, line in enumerate(lines) if line is not None and len(line) > _LONG)})
+        columns = Columns(len(lines))
+        if self.keys and len(odd) < len(lines):
+            seen = list(zip(*map(msgspec.structs.astuple, records), strict=True))
+            odd = sorted({*odd, *self._fill(columns, seen)})
+        return columns, odd
+
+    def _fill(self, columns: Columns, seen: list[tuple[Any, ...]]) -> set[int]:
+        """Move decoded values into columns; the rows that need a closer look are returned."""
+        doubtful: set[int] = set()
+        for target, places in self._targets.items():
+            given = [seen[at] for at in places if seen[at].count(None) < columns.rows]
+            if len(given) == 1:
+                columns.take(target, given[0])
+            elif given:
+                merged: list[Any] = []
+                for row, values in enumerate(zip(*given, strict=True)):
+                    several = [value for value in values if value is not None]
+                    merged.append(several[0] if several else None)
+                    if len(several) > 1:  # a field under two names
+                        doubtful.add(row)
+                columns.take(target, merged)
+        if self._others:
+            encode = self._encode
+            rest = [encode(other) for other in map(self._rest, *(seen[at] for at in self._others))]
+            columns.take("attributes", [None if text == b"{}" else text for text in rest])
+            if max(map(len, rest)) > _NESTED:
+                doubtful |= {row for row, text in enumerate(rest) if len(text) > _NESTED and _looks_deep(text)}
+        return doubtful
+
+
+class Learner:
+    """Makes shapes from what the lines of one source have looked like."""
+
+    def __init__(self) -> None:
+        self._shape = Shape()
+        self._met: Counter[str] = Counter()
+        self._missed = 0
+
+    def shape_for(self, lines: list[bytes]) -> Shape:
+        """The shape to try on these lines; the first ones are looked at beforehand."""
+        if not self._shape.keys:
+            decode = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+            for line in lines[:_SAMPLE]:
+                try:
+                    self.met(tuple(decode(line)))
+                except (msgspec.DecodeError, ValueError, RecursionError, TypeError):
+                    continue
+            self.learn(0)
+        return self._shape
+
+    def met(self, keys: tuple[str, ...]) -> None:
+        """The keys of a record that the shape did not fit."""
+        if keys and not SLOW_ONLY.intersection(keys):
+            self._met.update(keys)
+            self._missed += 1
+
+    def learn(self, lines: int) -> None:
+        """Make another shape when too many of this many lines missed it."""
+        if self._missed > lines * _RELEARN:
+            wanted = [key for key, _ in self._met.most_common(MAX_KEYS)]
+            keys = dict.fromkeys((*self._shape.keys, *wanted))
+            if len(keys) > MAX_KEYS:
+                keys = dict.fromkeys(wanted)
+            if tuple(keys) != self._shape.keys:
+                self._shape = Shape(keys)
+        self._met.clear()
+        self._missed = 0
+
+
+def _looks_deep(text: bytes) -> bool:
+    return text.count(b"[") + text.count(b"{") > 100

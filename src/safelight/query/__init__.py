@@ -1,0 +1,1 @@
+"""The query language: `parse` understands it, `compile` turns it into SQL."""

@@ -1,0 +1,54 @@
+"""Where events come from. A source reads, and says with each batch how far it has read; it keeps no position itself."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..batch import Batch, Checkpoint
+from ..plugin import Plugin
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """Raw events, one line or record each in the column `raw`, and what may be forgotten once they are durable."""
+
+    batch: Batch
+    checkpoint: Checkpoint
+
+
+class Report(Protocol):
+    """Whom a source tells how it is doing. May be called from any thread."""
+
+    def reading(self, what: int) -> None:
+        """It reads, from this many files, connections or the like; 0 while it waits for the first."""
+        ...
+
+    def trouble(self, what: str, reason: str) -> None:
+        """It cannot read `what`; it goes on with the rest and tries again."""
+        ...
+
+
+class Source(Plugin):
+    """Fields every source has. They become columns of what it reads."""
+
+    service: str | None = None
+    """What is read: also picks the profile in `services` (grammar of its lines, default rules, advice)."""
+    instance: str | None = None
+    """Which one of several."""
+    tag: str | None = None
+    """For routing."""
+    timezone: str | None = None
+    """IANA name for times that carry no zone; the host's by default."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What people call it: its paths, its address."""
+
+    @abstractmethod
+    def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncIterator[Arrival]:
+        """What arrives, for ever. `resume` holds the committed checkpoint; asking for the next arrival means that the
+        one before is durable."""

@@ -1,0 +1,144 @@
+"""Read what `safelight_emit` on this host has written, without being told."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar, Final, Literal
+
+import anyio
+import anyio.to_thread
+
+from ..paths import spool_directory
+from ..services import profile
+from ..services.joiner import Joiner
+from ..tail.batches import raw_batch
+from ..tail.position import Identity, Position
+from ..tail.tailer import Tailer
+from ..tail.watch import Watch
+from . import Arrival, Report, Source
+
+FILES: Final = "*/*.ndjson"
+"""A folder a process (`service-host-starttime-pid`), in it one file after another."""
+TIDY_EVERY_S: Final = 5.0
+WAIT_FOR_LOCK_S: Final = 2.0
+_ROOM: Final = "spool"
+
+
+class Spool(Source):
+    """The local spool. One consumer holds its lock; files are deleted once their events are durable."""
+
+    type: Literal["spool"] = "spool"
+    directory: Path | None = None
+    """By default where `safelight_emit` writes: `$SAFELIGHT_SPOOL`, or the user's state directory."""
+
+    example: ClassVar[dict[str, Any]] = {"directory": "/var/lib/safelight/spool"}
+
+    @property
+    def root(self) -> Path:
+        """The spool directory."""
+        return self.directory or spool_directory()
+
+    @property
+    def name(self) -> str:
+        """Its directory."""
+        return str(self.root)
+
+    async def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncIterator[Arrival]:
+        """New events of every process that writes here."""
+        await anyio.to_thread.run_sync(lambda: self.root.mkdir(mode=0o700, parents=True, exist_ok=True))
+        grammar = profile(self.service).grammar
+        constants = {"tag": self.tag, "service": self.service, "instance": self.instance}
+        durable = {key: value for key, value in resume.items() if key.startswith(f"{_ROOM}:")}
+        with _locked(self.root) as lock, Watch() as watch:
+            while not lock.taken():
+                report.trouble(self.name, "another consumer holds the lock")
+                await anyio.sleep(WAIT_FOR_LOCK_S)
+            tailer = Tailer(
+                [str(self.root / FILES)], lambda: Joiner(grammar), durable, room=_ROOM, on_trouble=report.trouble
+            )
+            tidy_at = anyio.current_time()
+            try:
+                while True:
+                    step = await anyio.to_thread.run_sync(tailer.step)
+                    report.reading(tailer.following)
+                    if step is not None:
+                        yield Arrival(raw_batch(step.records, constants), step.positions)
+                        durable.update({key: value or "" for key, value in step.positions.items()})
+                        continue
+                    if anyio.current_time() >= tidy_at:
+                        await anyio.to_thread.run_sync(tidy, self.root, durable)
+                        tidy_at = anyio.current_time() + TIDY_EVERY_S
+                    watch.folders({self.root, *tailer.folders(), *_folders(self.root)})
+                    await watch.changed(tailer.due_s())
+            finally:
+                tailer.close()
+
+
+def tidy(root: Path, durable: Mapping[str, str]) -> None:
+    """Delete files that are durable to their end and will not grow: every one but the newest of a living process."""
+    for folder in _folders(root):
+        files = sorted(folder.glob("*.ndjson"))
+        alive = _alive(folder.name)
+        for file in files[:-1] if alive else files:
+            if _is_durable(file, durable):
+                file.unlink(missing_ok=True)
+        if not alive:
+            try:
+                folder.rmdir()
+            except OSError:
+                continue  # something of it is not durable yet
+
+
+def _folders(root: Path) -> list[Path]:
+    return [path for path in root.iterdir() if path.is_dir()]
+
+
+def _is_durable(file: Path, durable: Mapping[str, str]) -> bool:
+    try:
+        found = file.stat()
+    except OSError:
+        return False
+    if found.st_size == 0:
+        return True
+    position = durable.get(Identity.of(found).key(_ROOM))
+    return bool(position) and Position.parse(position or "").offset >= found.st_size
+
+
+def _alive(folder: str) -> bool:
+    """Whether the process that writes into this folder may still live. Of another host's we cannot know: it may."""
+    rest, _, pid = folder.rpartition("-")
+    if not pid.isdigit() or socket.gethostname() not in rest:
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+class _Lock:
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def taken(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
+@contextmanager
+def _locked(root: Path) -> Iterator[_Lock]:
+    fd = os.open(root / ".consumer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        yield _Lock(fd)
+    finally:
+        os.close(fd)

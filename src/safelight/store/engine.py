@@ -1,0 +1,117 @@
+"""DuckDB, which reads our files and keeps nothing: one database in memory, one cursor a question, a limit on everything."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from ..errors import QueryError, QueryTooCostly, StoreError
+
+MEMORY: Final = "512MB"
+THREADS: Final = 2
+
+
+class Deadline:
+    """When a question must be answered; shared by the statements that answer it."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self.timeout_s = timeout_s
+        self._end = time.monotonic() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        return max(self._end - time.monotonic(), 0.001)
+
+    def exceeded(self) -> QueryTooCostly:
+        """The error to raise when it has passed."""
+        return QueryTooCostly("store.too_slow", seconds=f"{self.timeout_s:g}")
+
+
+class Engine:
+    """Answers SQL over files and Arrow tables. May be used from any thread; opened by the first question."""
+
+    def __init__(self, *, memory: str = MEMORY, threads: int = THREADS, spill: Path | None = None) -> None:
+        self._settings: dict[str, Any] = {
+            "memory_limit": memory,
+            "threads": threads,
+            "temp_directory": str(spill) if spill else "",
+            "parquet_metadata_cache": True,
+            "python_enable_replacements": False,
+            "autoinstall_known_extensions": False,
+        }
+        self._lock = threading.Lock()
+        self._database: duckdb.DuckDBPyConnection | None = None
+        self._closed = False
+
+    def _cursor(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._closed:
+                raise StoreError("store.closed")
+            if self._database is None:
+                self._database = duckdb.connect(":memory:", config=self._settings)
+                self._database.execute("SET GLOBAL TimeZone = 'UTC'")
+            return self._database.cursor()
+
+    @contextmanager
+    def session(self, deadline: Deadline) -> Iterator[Session]:
+        """A cursor of its own, interrupted at the deadline."""
+        cursor = self._cursor()
+        watch = threading.Timer(deadline.left_s, cursor.interrupt)
+        watch.daemon = True
+        watch.start()
+        try:
+            yield Session(cursor, deadline)
+        finally:
+            watch.cancel()
+            cursor.close()
+
+    def close(self) -> None:
+        """Release the memory. Later questions are refused."""
+        with self._lock:
+            self._closed = True
+            if self._database is not None:
+                self._database.close()
+                self._database = None
+
+
+class Session:
+    """Statements that share a deadline and the tables registered for them."""
+
+    def __init__(self, cursor: duckdb.DuckDBPyConnection, deadline: Deadline) -> None:
+        self._cursor = cursor
+        self._deadline = deadline
+
+    def register(self, tables: Mapping[str, pa.Table]) -> None:
+        """Make Arrow tables known by name, to this session only."""
+        for name, table in tables.items():
+            self._cursor.register(name, table)
+
+    def execute(self, text: str) -> None:
+        """Run a statement without an answer."""
+        with self._errors():
+            self._cursor.execute(text)
+
+    def ask(self, text: str, parameters: tuple[Any, ...] = ()) -> pa.Table:
+        """The answer of one SELECT.
+
+        Raises QueryTooCostly over time or memory, QueryError when DuckDB refuses (a bad regular expression),
+        duckdb.IOException and duckdb.InvalidInputException when a file is gone or damaged.
+        """
+        with self._errors():
+            return self._cursor.sql(text, params=list(parameters)).to_arrow_table()
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.InterruptException as error:
+            raise self._deadline.exceeded() from error
+        except duckdb.OutOfMemoryException as error:
+            raise QueryTooCostly("store.too_much_memory", limit=MEMORY) from error

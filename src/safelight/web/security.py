@@ -1,0 +1,71 @@
+"""What every answer carries, and who may ask.
+
+Until there is access control, only this machine may: requests whose Host is not a loopback name are refused, which
+also stops DNS rebinding, and writes from another origin are refused, which stops cross-site requests.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ..locales import nearest, text
+from .reply import problem
+
+LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Guard:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse strangers, mark answers."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        key = self._objection(scope["method"], headers)
+        if key:
+            language = nearest(headers.get("accept-language"))
+            answer = problem(
+                {"type": f"urn:safelight:{key}", "title": "Forbidden", "status": 403, "detail": text(key, language)}
+            )
+            await answer(scope, receive, send)
+            return
+
+        async def marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, marked)
+
+    def _objection(self, method: str, headers: Headers) -> str | None:
+        if _hostname(headers.get("host", "")) not in LOOPBACK:
+            return "web.foreign_host"
+        origin = headers.get("origin")
+        if method not in READING and origin and urlsplit(origin).netloc != headers.get("host"):
+            return "web.foreign_origin"
+        return None
+
+
+def _hostname(host: str) -> str:
+    return urlsplit(f"//{host}").hostname or ""

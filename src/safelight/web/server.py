@@ -1,0 +1,33 @@
+"""The HTTP application: routes, errors, headers."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from ..app import App
+from ..errors import SafelightError
+from . import health, live, page, reply
+from .api import alerts, arrivals, events, insight, sql, status
+from .security import Guard
+
+API = "/api/v1"
+
+
+def create(app: App) -> FastAPI:
+    """The ASGI application that shows `app`."""
+    web = FastAPI(
+        title="Safelight", version=app.version, docs_url="/api/docs", redoc_url=None, openapi_url="/api/openapi.json"
+    )
+    web.state.safelight = app
+    web.add_middleware(Guard)
+    web.add_exception_handler(SafelightError, reply.ours)
+    web.add_exception_handler(RequestValidationError, reply.invalid)
+    web.add_exception_handler(HTTPException, reply.refused)
+    for resource in (events, insight, alerts, status, sql, live):
+        web.include_router(resource.router, prefix=API)
+    web.include_router(health.router)
+    web.router.routes.extend(arrivals.routes)
+    page.mount(web)
+    return web

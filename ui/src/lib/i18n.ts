@@ -1,0 +1,42 @@
+/** Words of the page. Keys are typed: one that either language lacks does not compile. */
+import en from '../../../src/safelight/locales/en.json'
+import zh from '../../../src/safelight/locales/zh-CN.json'
+import { prefs, type Language } from './prefs.svelte'
+
+type Ours<T> = Extract<keyof T, `ui.${string}`>
+export type Key = Ours<typeof en> & Ours<typeof zh>
+/** Stems of the keys that come in a singular and a plural: `stem.one` and `stem.other`. */
+export type Stem = Key extends infer K ? (K extends `${infer S}.other` ? S : never) : never
+export type Values = Record<string, string | number>
+
+// Both directions: each line fails to compile when its language lacks a key that the other one has.
+const _chineseIsComplete: Record<Ours<typeof en>, string> = zh
+const _englishIsComplete: Record<Ours<typeof zh>, string> = en
+const words: Record<Language, Record<Key, string>> = { en: _englishIsComplete, 'zh-CN': _chineseIsComplete }
+
+export function fill(sentence: string, values: Values): string {
+  return sentence.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole))
+}
+
+/** The sentence behind `key` in the reader's language. Reactive where it is read in a component. */
+export function t(key: Key, values?: Values): string {
+  const sentence = words[prefs.language][key]
+  return values ? fill(sentence, values) : sentence
+}
+
+/** The singular or plural sentence for `n`, which fills `{n}` as a grouped number. */
+export function tn(stem: Stem, n: number, values: Values = {}): string {
+  const form = new Intl.PluralRules(prefs.language).select(n) === 'one' ? 'one' : 'other'
+  return t(`${stem}.${form}` as Key, { n: new Intl.NumberFormat(prefs.language).format(n), ...values })
+}
+
+/** Whether `key` is a word that we have: for keys built from data, such as the name of a level. */
+export function has(key: string): key is Key {
+  return key in words.en
+}
+
+/** A level as people say it; one that is not ours as it came. */
+export function levelName(level: string | undefined): string {
+  const key = `ui.level.${level || 'none'}`
+  return has(key) ? t(key) : (level ?? '')
+}

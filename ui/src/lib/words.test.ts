@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest'
+import en from '../../../src/safelight/locales/en.json'
+import zh from '../../../src/safelight/locales/zh-CN.json'
+import { ago, bytes, duration, percent } from './format'
+import { fill, t, tn } from './i18n'
+import { prefs } from './prefs.svelte'
+
+const placeholders = (sentence: string): string[] => (sentence.match(/\{\w+\}/g) ?? []).sort()
+
+describe('words', () => {
+  it('ship without those of the server', () => {
+    expect(Object.keys(en).every((key) => key.startsWith('ui.'))).toBe(true)
+  })
+  it('have the same placeholders in both languages', () => {
+    const chinese = zh as Record<string, string>
+    for (const [key, sentence] of Object.entries(en)) expect([key, placeholders(chinese[key]!)]).toEqual([key, placeholders(sentence)])
+  })
+  it('fill their placeholders, and leave values alone', () => {
+    expect(fill('{a} of {b}', { a: '{b}', b: 2 })).toBe('{b} of 2')
+    expect(fill('{missing}', {})).toBe('{missing}')
+  })
+  it('follow the language and count', () => {
+    expect([tn('ui.logs.count', 1), tn('ui.logs.count', 1234)]).toEqual(['1 event', '1,234 events'])
+    prefs.language = 'zh-CN'
+    expect([t('ui.nav.logs'), tn('ui.logs.count', 1)]).toEqual(['日志', '1 条事件'])
+    prefs.language = 'en'
+  })
+})
+
+describe('figures', () => {
+  it('are written in the unit a person would choose', () => {
+    expect([duration(0.4), duration(842), duration(9164), duration(61_000), duration(7_260_000)]).toEqual([
+      '0.4ms', '842ms', '9.16s', '1m 1s', '2h 1m',
+    ])
+    expect([bytes(999), bytes(17_400_000), bytes(2.5e9)]).toEqual(['999B', '17.4MB', '2.5GB'])
+    expect([percent(0.034), percent(0.5), percent(0)]).toEqual(['3.4%', '50%', '0%'])
+    expect(ago('2026-01-01T00:00:00Z', Date.parse('2026-01-01T00:05:30Z'))).toBe('5 min. ago')
+  })
+})
