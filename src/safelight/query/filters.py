@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ..errors import QueryTooCostly
-from .ast import All, And, Compare, Exists, Filter, Match, Not, Or, Range, Regex, Text, Wild, Wildcard, quoted
+from .ast import All, And, Compare, Exists, Filter, Match, Not, Or, Range, Regex, Text, Wild, Wildcard
 from .fields import Columns, of_events
 from .lex import Kind, Token
 from .predicate import where
@@ -60,7 +60,7 @@ class Filters:
 
     def _unary(self, field: str | None, depth: int) -> Filter:
         token = self.reader.next
-        if depth >= MAX_DEPTH:
+        if depth > MAX_DEPTH:
             raise QueryTooCostly("query.too_deep", query=self.reader.text, position=token.position, limit=MAX_DEPTH)
         if self.reader.accept(Kind.NOT):
             return Not(self._unary(field, depth + 1))
@@ -119,7 +119,7 @@ class Filters:
         else:
             made = Text(token.value) if field is None else Match(field, token.value)
         if field is not None:
-            self._end_of_value(token)
+            self._end_of_value(field, token)
         return self._checked(made, token)
 
     def _compare(self, field: str) -> Filter:
@@ -128,7 +128,7 @@ class Filters:
         if token.kind not in (Kind.WORD, Kind.STRING) or token.pattern is not None:
             self.reader.unexpected()
         self.reader.take()
-        self._end_of_value(token)
+        self._end_of_value(field, token)
         sign = {"!=": "=", "==": "="}.get(op.text, op.text)
         made = self._checked(Compare(field, sign, token.value), token)
         return Not(made) if op.text == "!=" else made
@@ -150,7 +150,7 @@ class Filters:
         self.reader.take()
         return token.value if token.pattern is None else None
 
-    def _end_of_value(self, token: Token) -> None:
+    def _end_of_value(self, field: str, token: Token) -> None:
         """`message:a:b` could mean two things, so it means neither."""
         wrong = self.reader.next
         if wrong.kind not in (Kind.COLON, Kind.COMPARE) or wrong.position != token.position + len(token.text):
@@ -158,8 +158,8 @@ class Filters:
         end = wrong.position
         while end < len(self.reader.text) and self.reader.text[end] not in " \t\r\n()|":
             end += 1
-        whole = quoted(self.reader.text[token.position : end].replace('"', ""))
-        raise self.reader.error("query.colon_in_value", wrong, found=wrong.text, better=whole)
+        value = self.reader.text[token.position : end].replace('"', "")
+        raise self.reader.error("query.colon_in_value", wrong, found=wrong.text, better=str(Match(field, value)))
 
     def _checked(self, made: Filter, token: Token) -> Filter:
         """`made`, which counts as a term and must compile."""
