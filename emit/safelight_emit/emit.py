@@ -60,6 +60,7 @@ def configure(
     place = os.fspath(directory) if directory is not None else None
     spool = Spool(place, named["service"] or "", named["host"] or "", file_bytes=file_bytes, files=files)
     if _writer.spool is None or not _writer.spool.same_as(spool):
+        _writer.flush(EXIT_FLUSH)  # what came before belongs to the place before; if that refuses, to the new one
         _writer.spool = spool
     _writer.capacity = queue
     _static = static
@@ -84,7 +85,8 @@ def append(name: str | None, level: str | int, fields: dict[str, Any], moment: i
             fields = snapshot(fields)
         _writer.push((moment or time_ns(), level, name, _static or process_fields(), bound_fields.get(), fields))
     except Exception as error:  # noqa: BLE001 - the host process comes first
-        _writer.note(error)
+        if _writer is not None:  # as it is when a finalizer emits while modules are being taken down
+            _writer.note(error)
 
 
 class timed:  # noqa: N801 - reads as the verb it is

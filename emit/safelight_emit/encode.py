@@ -12,7 +12,7 @@ import time
 from functools import lru_cache
 from json import JSONEncoder
 
-from .plain import IMMUTABLE, MAX_TEXT, cut, is_secret, masked, plain
+from .plain import IMMUTABLE, MAX_TEXT, cut, harmless, masked, plain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,13 +23,12 @@ MAX_LINE = 262_144
 
 _strict = JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":")).encode
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_harmless: set[str] = set()  # field names known to be no secrets, so that a usual event costs one set operation
 
 
 def to_json(fields: Mapping[str, Any]) -> str:
     """`fields` as one line of JSON without its line end. Never raises; secrets are masked, limits kept."""
-    if not _harmless.issuperset(fields):
-        fields = _mask(fields)
+    if not harmless(fields):
+        fields = {name: masked(str(name), value) for name, value in fields.items()}
     try:
         line = _strict(fields)
         if len(line) <= MAX_TEXT:
@@ -80,17 +79,6 @@ def new_id(moment: int) -> str:
         f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7{rest * 4096 // 1_000_000:03x}"
         f"-{chance >> 48 & 0x3FFF | 0x8000:04x}-{chance & 0xFFFFFFFFFFFF:012x}"
     )
-
-
-def _mask(fields: Mapping[str, Any]) -> Mapping[str, Any]:
-    secret = False
-    for name in fields:
-        if type(name) is str and not is_secret(name):
-            if len(_harmless) < 10_000:
-                _harmless.add(name)
-        else:
-            secret = True
-    return {name: masked(str(name), value) for name, value in fields.items()} if secret else fields
 
 
 def _shorter(fields: Mapping[str, Any], limit: int) -> dict[str, Any]:

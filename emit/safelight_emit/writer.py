@@ -94,9 +94,13 @@ class Writer:
             self._rouse()
 
     def flush(self, timeout: float = 2.0) -> bool:
-        """Waits until all that was queued before is on disk; False when `timeout` seconds were not enough."""
+        """Waits until all that was queued before, and what is known of drops, is on disk; False when `timeout` seconds
+        were not enough.
+        """
         if self._thread is None and not self._queue:
             return True
+        if sys.is_finalizing():
+            return False
         done = threading.Semaphore(0)
         self._queue.append(done)
         self._rouse()
@@ -143,7 +147,9 @@ class Writer:
         if not self._starting.acquire(blocking=False):
             return  # another caller is at it
         try:
-            if self._thread is None:
+            if sys.is_finalizing():  # a thread would never run, and starting it never return
+                self._write_here()
+            elif self._thread is None:
                 thread = threading.Thread(target=self._run, name="safelight-emit", daemon=True)
                 thread.start()
                 self._thread = thread
@@ -151,10 +157,21 @@ class Writer:
                     # Children of multiprocessing leave by os._exit, without atexit, before Python 3.13.
                     util.Finalize(None, self.flush, exitpriority=0)
         except RuntimeError as error:  # no more threads: the interpreter is ending, or a limit of the system
-            self._asleep = True
             self.note(error)
+            self._write_here()
         finally:
             self._starting.release()
+
+    def _write_here(self) -> None:
+        """The last resort without a thread: in the caller, tried once."""
+        while self._queue or self._unreported:
+            lines, moment = self._take()
+            if self._written_now(to_bytes(lines), len(lines), moment):
+                self._written += self._at_hand
+            else:
+                self._dropped += self._at_hand
+            self._settle()
+        self._asleep = True
 
     def _drop(self, reason: str, count: int) -> None:
         with self._counting:
@@ -183,7 +200,7 @@ class Writer:
             self._rouse()
 
     def _sleep(self) -> None:
-        if not self._queue:
+        if not self._queue and not self._unreported:
             self._asleep = True
             if not self._queue:  # an append between the two looks has seen a writer awake, and roused nobody
                 self._wake.acquire(timeout=30)
@@ -256,7 +273,7 @@ class Writer:
 
     def _settle(self) -> None:
         self._at_hand = 0
-        while self._flushes:
+        while self._flushes and not self._unreported:
             self._flushes.pop().release()
 
 

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 
 import pytest
+
 from safelight_emit import bind, carry, current
 
 

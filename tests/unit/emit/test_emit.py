@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 import safelight_emit
 from safelight_emit import bind, event, flush, health, timed
 
@@ -70,8 +71,8 @@ def test_reconfiguring_the_same_place_keeps_the_folder_and_another_service_gets_
     safelight_emit.configure(service="other", directory=spool.path)
     event("c")
     assert flush(10)
-    assert [line["service"] for line in spool.events] == ["other", "test", "test"]
     assert len(spool.folders) == 2
+    assert [(line["service"], line["event"]) for line in spool.events] == [("other", "c"), ("test", "a"), ("test", "b")]
 
 
 def test_timed_measures_and_adds_what_the_block_found(spool):
@@ -198,7 +199,10 @@ assert s.flush(10)
 print(h["dropped"], h["last_error"])
 """
     )
-    dropped, *_, = done.stdout.split()
+    (
+        dropped,
+        *_,
+    ) = done.stdout.split()
     (report,) = outside.named("events_dropped")
     assert report["count"] == int(dropped)
     assert report["reason"] == "unwritable"
@@ -259,3 +263,23 @@ for n in range(2000):
 def test_events_from_an_exit_handler_arrive(outside):
     outside.run("import atexit, safelight_emit as s\ns.event('a')\natexit.register(s.event, 'last')")
     assert [line["event"] for line in outside.events] == ["a", "last"]
+
+
+@pytest.mark.parametrize("earlier", ["", "s.event('earlier')"])
+def test_a_finalizer_that_emits_while_the_interpreter_ends_holds_nothing_up(outside, earlier):
+    outside.run(
+        f"""
+import safelight_emit as s
+class Late:
+    def __del__(self):
+        s.event("too late"); s.flush(30)
+late = Late()
+{earlier}
+"""
+    )
+    assert [line["event"] for line in outside.events] == ["earlier" if earlier else "too late"]
+
+
+def test_an_exit_handler_may_be_the_first_to_emit(outside):
+    outside.run("import atexit, safelight_emit as s\natexit.register(s.event, 'only')")
+    assert [line["event"] for line in outside.events] == ["only"]

@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from safelight_emit.encode import MAX_LINE, new_id, stamp, to_bytes, to_json
 
 
@@ -32,7 +33,7 @@ def test_secrets_are_masked_at_the_top_and_inside():
 
 
 def test_what_json_cannot_say_is_said_as_text():
-    assert decoded({"loss": float("nan"), "seen": {1, 1}, 5: "five"}) == {"loss": "NaN", "seen": [1], "5": "five"}
+    assert decoded({"loss": float("nan"), "seen": {1}, 5: "five"}) == {"loss": "NaN", "seen": [1], "5": "five"}
 
 
 def test_a_lone_surrogate_becomes_its_escape_as_text():

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+
 from safelight_emit import spool as module
 from safelight_emit.spool import FILE_BYTES_LEAST, Spool, default_directory, tidy
 

@@ -3,6 +3,7 @@ import threading
 import time
 
 import pytest
+
 from safelight_emit.spool import Spool
 from safelight_emit.writer import RESERVE, Writer
 
@@ -168,17 +169,21 @@ def test_another_spool_takes_over_what_the_first_refused(writer, spool):
     assert [event["n"] for event in better.lines] == [0]
 
 
-def test_a_thread_that_cannot_start_is_started_by_a_later_event(writer, spool, monkeypatch):
+def test_where_no_thread_can_start_the_caller_writes_and_a_later_event_tries_again(writer, spool, monkeypatch):
     def refuse(_):
         raise RuntimeError("can't start new thread")
 
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         push(writer, 1)
-    assert "can't start" in writer.health()["last_error"]
-    push(writer, 2)
+        assert [event["n"] for event in spool.lines] == [1]
+        spool.errors = [OSError("gone")]
+        push(writer, 2)
+        assert writer.health()["dropped"] == 1
+    push(writer, 3)
     assert writer.flush(10)
-    assert [event["n"] for event in spool.lines] == [1, 2]
+    assert [event["n"] for event in spool.lines] == [1, 3]
+    assert writer.health()["written"] == 2
 
 
 def test_a_closed_writer_begins_again_with_the_next_event(writer, spool):
