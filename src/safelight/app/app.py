@@ -17,7 +17,7 @@ from .._version import __version__
 from ..alerts.engine import Engine
 from ..arrivals import Consignment
 from ..batch import Process
-from ..channels.deliver import Delivery
+from ..channels.deliver import Delivery, target
 from ..config import Config
 from ..config.defaults import rules_of
 from ..demo import Demo
@@ -29,6 +29,7 @@ from ..pipeline import chain, redaction
 from ..sources import Source
 from ..sources.spool import Spool
 from ..store import Store
+from ..store.lock import Lock
 from ..store.sandbox import UserSql
 from ..store.segments import SegmentStore
 from .collect import Collector
@@ -65,8 +66,8 @@ class App:
 
     @classmethod
     @contextmanager
-    def open(cls, config: Config, data: Path, *, url: str, demo: Demo | None = None) -> Iterator[App]:
-        """The parts, opened; closed again whatever happens. The caller owns the data directory's lock.
+    def open(cls, config: Config, data: Path, lock: Lock, *, url: str, demo: Demo | None = None) -> Iterator[App]:
+        """The parts, opened; closed again whatever happens. The lock stays the caller's.
 
         Raises StoreError.
         """
@@ -77,17 +78,17 @@ class App:
             problems.append(str(problem))
             journal.note(Name.SEGMENT_DAMAGED, str(problem), "ERROR")
 
-        with SegmentStore.open(data, on_problem=damaged) as store, UserSql(data) as user_sql:
-            delivery = Delivery(config.channels, language=config.language, note=journal.note)
+        with SegmentStore.open(data, on_problem=damaged, lock=lock) as store, UserSql(data) as user_sql:
             engine = Engine(
                 store,
                 rules_of(config),
-                delivery.targets,
+                [target(channel, config.language) for channel in config.channels],
                 data / "state.sqlite",
                 note=journal.note,
                 language=config.language,
                 base_url=url,
             )
+            delivery = Delivery(engine.outbox, config.channels, note=journal.note, language=config.language)
             try:
                 upkeep = Upkeep(store, config.store.retention, journal)
                 yield cls(config, data, store, engine, delivery, user_sql, journal, upkeep, demo, problems=problems)
@@ -113,7 +114,7 @@ class App:
                 tasks.start_soon(collector.run)
             tasks.start_soon(self.journal.run, self.intake)
             tasks.start_soon(self._judge)
-            tasks.start_soon(self.delivery.run, self.engine.outbox)
+            tasks.start_soon(self.delivery.run)
             tasks.start_soon(self.upkeep.run)
             if self.demo is not None:
                 tasks.start_soon(self.demo.run)

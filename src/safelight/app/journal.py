@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ import msgspec
 
 from ..batch import Batch, Process
 from ..errors import StoreError
-from ..event import FIELDS, OURSELVES
+from ..event import OURSELVES, Name
 from ..identifier import uuid7
 from .intake import Intake
 
@@ -32,32 +33,28 @@ class Journal:
         self._process = process
         self._notes: deque[dict[str, Any]] = deque(maxlen=WAITING)
         self._lost = 0
+        self.counts: Counter[str] = Counter()
+        """Notes since the start, by event."""
         self._wake = anyio.Event()
+        self._flushing = anyio.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._host = socket.gethostname()
 
-    def note(self, event: str, message: str, level: str = "INFO", **fields: Any) -> None:
-        """Write down what we did. `fields` that are no columns become attributes."""
+    def note(
+        self,
+        event: str,
+        /,
+        message: str = "",
+        level: str = "INFO",
+        attributes: Mapping[str, Any] | None = None,
+        **columns: Any,
+    ) -> None:
+        """Write down what we did. `columns` are those of an event."""
         log.log(logging.getLevelNamesMapping()[level], message)
-        known = {key: value for key, value in fields.items() if key in FIELDS and value is not None}
-        others = {key: value for key, value in fields.items() if key not in FIELDS and value is not None}
+        self.counts[event] += 1
         if len(self._notes) == WAITING:
             self._lost += 1
-        now = datetime.now(UTC)
-        self._notes.append(
-            {
-                "id": uuid7(),
-                "timestamp": now,
-                "received_at": now,
-                "level": level,
-                "event": event,
-                "message": message,
-                "service": OURSELVES,
-                "host": self._host,
-                "attributes": msgspec.json.encode(others, enc_hook=str).decode() if others else None,
-                **known,
-            }
-        )
+        self._notes.append(self._row(event, message, level, attributes, **columns))
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._stir)
 
@@ -76,15 +73,38 @@ class Journal:
 
     async def flush(self, intake: Intake) -> None:
         """Commit what waits. Raises StoreError, and keeps the notes."""
-        rows = list(self._notes)
-        if not rows:
-            return
-        if self._lost:
-            rows[-1] = {**rows[-1], "attributes": msgspec.json.encode({"notes_lost_before": self._lost}).decode()}
-        await intake.take(Batch.of(rows), self._process)
-        self._lost = 0
-        for _ in rows:
-            self._notes.popleft()
+        async with self._flushing:
+            rows = list(self._notes)
+            if not rows:
+                return
+            await intake.take(Batch.of([*rows, *self._confession()]), self._process)
+            done = {row["id"] for row in rows}
+            while self._notes and self._notes[0]["id"] in done:  # threads may add meanwhile; only we take away
+                self._notes.popleft()
+            self._lost = 0
+
+    def _confession(self) -> list[dict[str, Any]]:
+        if not self._lost:
+            return []
+        said = f"{self._lost} notes about ourselves were lost"
+        return [self._row(Name.EVENTS_DROPPED, said, "WARNING", {"count": self._lost, "reason": "store_refused"})]
+
+    def _row(
+        self, event: str, message: str, level: str, attributes: Mapping[str, Any] | None, **columns: Any
+    ) -> dict[str, Any]:
+        now = datetime.now(UTC)
+        return {
+            "id": uuid7(),
+            "timestamp": now,
+            "received_at": now,
+            "level": level,
+            "event": event,
+            "message": message,
+            "service": OURSELVES,
+            "host": self._host,
+            "attributes": msgspec.json.encode(attributes, enc_hook=str).decode() if attributes else None,
+            **columns,
+        }
 
     def _stir(self) -> None:
         self._wake.set()

@@ -9,7 +9,9 @@ from .ast import All, Filter
 from .predicate import where
 from .sql import Sql
 
-# An event that names a node and a duration is one execution of it, whatever the service calls the event.
+# An event that names a node and a duration is one execution of it, whatever the service calls the event; but the time of
+# a whole run, or of loading a model, is not the time of the node that it names.
+_OF_OTHERS = "('run_finished', 'run_failed', 'run_interrupted', 'run_lost', 'model_loaded')"
 _COLUMNS = (
     'SELECT "node", count(*) FILTER (recent) AS "count", avg("duration_ms") FILTER (recent) AS "avg_ms"',
     f', {dialect.quantile(dialect.name("duration_ms"), "0.95")} FILTER (recent) AS "p95_ms"',
@@ -31,6 +33,7 @@ def nodes(
     events = (
         'FROM (SELECT "node", "duration_ms", "timestamp" >= ? AS recent FROM "events"',
         'WHERE "timestamp" >= ? AND "timestamp" < ? AND "node" IS NOT NULL AND "duration_ms" IS NOT NULL',
+        f"AND coalesce(event, '') NOT IN {_OF_OTHERS}",
         f"AND {filtered.text}) GROUP BY 1 HAVING count(*) FILTER (recent) > 0",
     )
     rows = " ".join((*_COLUMNS, *(() if against is None else (_USUAL,)), *events))
