@@ -1,6 +1,6 @@
 """A night of alerting in a moment: events at times, messages at times, with an injected clock.
 
-    night = Timeline(tmp_path, [rule(when="any level:ERROR")])
+    night = Timeline(tmp_path, [rule("any-error", "any level:ERROR")])
     night.at("02:00:00", error(node="VAEDecode"))
     night.until("02:05:00")
     assert night.messages() == [("02:00:00", "team", "firing", 1)]
@@ -18,13 +18,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from safelight.alerts.engine import Engine, Target
+from safelight.alerts.engine import Engine
 from safelight.alerts.notification import Notification
 from safelight.alerts.outbox import Letter
 from safelight.alerts.rule import Rule
+from safelight.alerts.views import Target
 from safelight.batch import Batch
-
-from .arrow_store import ArrowStore
+from safelight.store.segments import SegmentStore
 
 DAY = datetime(2026, 11, 22, tzinfo=UTC)
 TEAM = Target("team", "webhook", 2, "en")
@@ -38,8 +38,8 @@ def clock(text: str) -> datetime:
     return DAY + timedelta(days=float(days.strip("+d") or 0), hours=hours, minutes=minutes, seconds=seconds)
 
 
-def rule(id: str = "any-error", when: str = "any level:ERROR", **fields: Any) -> Rule:
-    return Rule(id=id, when=when, **fields)
+def rule(name: str = "any-error", when: str = "any level:ERROR", **fields: Any) -> Rule:
+    return Rule(id=name, when=when, **fields)
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class Timeline:
         **options: Any,
     ) -> None:
         self.now = clock(start)
-        self.store = store or ArrowStore()
+        self.store = store or SegmentStore.open(folder / "data")
         self.rules, self.targets, self.options = list(rules), list(targets), options
         self.path = folder / "state.sqlite"
         self.told: list[Told] = []
@@ -116,12 +116,18 @@ class Timeline:
         self.engine = self._engine()
         self._step()
 
+    def close(self) -> None:
+        self.engine.close()
+        self.store.close()
+
     def messages(self, channel: str | None = None) -> list[tuple[str, str, str, int]]:
         """What arrived: time, channel, status, count."""
         return [told.row for told in self.told if channel in {None, told.channel}]
 
     def _engine(self) -> Engine:
-        return Engine(self.store, self.rules, self.targets, self.path, now=lambda: self.now, note=self._note, **self.options)
+        return Engine(
+            self.store, self.rules, self.targets, self.path, now=lambda: self.now, note=self._note, **self.options
+        )
 
     def _note(self, event: str, /, **fields: Any) -> None:
         self.notes.append((str(event), fields))

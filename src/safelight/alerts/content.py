@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 from ..locales import catalogue, text
 from ..processors.redact import redact_text
+from ..rows import iso
 from .alert import Alert
 from .condition import Count
-from .evaluate import iso
 from .group import Message
 from .notification import RESOLVED, Notification
 from .rule import Rule
@@ -72,7 +72,7 @@ def title(alerts: Sequence[Alert], status: str, rule: Rule | None, language: str
     else:
         what = _headline(first)
     key = "alerts.title.resolved" if status == RESOLVED else "alerts.title.firing"
-    return cut(text(key, language, rule=name, what=what).strip(" :："), TITLE_MAX)
+    return cut(_one_line(text(key, language, rule=name, what=what)).strip(" :："), TITLE_MAX)
 
 
 def describe(alert: Alert, rule: Rule | None, *, language: str, zone: tzinfo) -> tuple[str, str]:
@@ -101,8 +101,8 @@ def shown(value: object) -> str:
     kept = (
         character
         for character in str(value)
-        if character in "\n\t" or (unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"})
-        and character not in _TEXT_DIRECTION
+        if character in "\n\t"
+        or ((unicodedata.category(character) not in {"Cc", "Cs", "Zl", "Zp"}) and character not in _TEXT_DIRECTION)
     )
     return redact_text("".join(kept), paths=True, addresses=True)
 
@@ -112,9 +112,7 @@ def cut(value: str, length: int) -> str:
     return value if len(value) <= length else value[: length - 1].rstrip() + "…"
 
 
-def _lines(
-    alerts: Sequence[Alert], status: str, rule: Rule | None, language: str, zone: tzinfo
-) -> Iterator[str]:
+def _lines(alerts: Sequence[Alert], status: str, rule: Rule | None, language: str, zone: tzinfo) -> Iterator[str]:
     for number, alert in enumerate(alerts[:DETAILED_MAX]):
         if number:
             yield ""
@@ -137,7 +135,7 @@ def _told(alert: Alert, language: str, zone: tzinfo, *, counted: bool) -> Iterat
         yield cut(what, LINE_MAX)
     places = {} if counted else {name: newest.get(name, alert.labels.get(name)) for name in _WHERE}
     where = [
-        text(f"alerts.place.{name}", language, value=cut(shown(value), TITLE_MAX))
+        text(f"alerts.place.{name}", language, value=cut(_one_line(shown(value)), TITLE_MAX))
         for name, value in places.items()
         if value
     ]
@@ -175,6 +173,10 @@ def _what(event: Mapping[str, Any]) -> str:
     kind, message = event.get("error_type"), event.get("error_message") or event.get("message") or ""
     said = f"{kind}: {message}" if kind and not str(message).startswith(str(kind)) else str(message)
     return shown(said.strip(" :") or event.get("event") or "")
+
+
+def _one_line(value: str) -> str:
+    return " ".join(value.split())
 
 
 def _clock(at: datetime, zone: tzinfo) -> str:

@@ -7,7 +7,7 @@ says that there is something to send.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from threading import Lock
@@ -20,13 +20,14 @@ from ..query.sql import Span
 from ..store import Store
 from .condition import Count
 from .content import compose, describe
-from .database import Database, moment
-from .evaluate import Matches, Measured, by_match, iso, matches, measure
+from .database import Database
+from .evaluate import Matches, Measured, by_match, matches, measure
 from .group import COLLECT, Message, ripe
 from .notification import FIRING
 from .outbox import Letter, Outbox
 from .rule import Rule
 from .state import Progress, State
+from .views import Target, alert_view, channel_view, rule_view
 
 WINDOW_EVERY: Final = timedelta(seconds=5)
 WINDOW_EVERY_MAX: Final = timedelta(seconds=60)
@@ -40,23 +41,14 @@ FORGET_EVERY: Final = timedelta(hours=1)
 NOTIFICATIONS_SHOWN: Final = 20
 
 _LEVELS: Final = {1: "INFO", 2: "WARNING", 3: "ERROR"}
-_STATUS: Final = {"waiting": "waiting", "sending": "waiting", "sent": "sent", "failed": "failed"}
 
 
 class Note(Protocol):
     """Writes an event about ourselves into the store. Called from worker threads, after the fact is durable."""
 
-    def __call__(self, event: str, /, **fields: Any) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What alerting must know of a channel: its name, whom it takes, how it speaks."""
-
-    name: str
-    type: str
-    severity: int
-    language: str
+    def __call__(self, event: str, /, **fields: Any) -> None:
+        """`fields` are columns of an event; `attributes` is an object."""
+        ...
 
 
 def utc_now() -> datetime:
@@ -128,7 +120,7 @@ class Engine:
     def step(self, committed_seq: int) -> bool:
         """Judge everything up to `committed_seq` and all that is due. True when there is something new to send.
 
-        Raises StoreError when the store cannot answer; nothing has changed then, and the next step tries again.
+        Raises StoreError or QueryError when the store cannot answer: nothing has changed, the next step tries again.
         """
         with self._stepping:
             now = self._now()
@@ -157,54 +149,24 @@ class Engine:
 
     def alerts(self, limit: int = 50) -> list[dict[str, Any]]:
         """Alerts for the API: those that fire first, each part newest first."""
-        shown = []
-        for alert in self._state.newest(limit):
-            title, told = describe(alert, self._rules.get(alert.rule), language=self._language, zone=self._zone)
-            sent = self._database.rows("notifications_of", alert=alert.id, limit=NOTIFICATIONS_SHOWN)
-            shown.append(
-                {
-                    "id": alert.id,
-                    "rule": alert.rule,
-                    "severity": alert.severity,
-                    "status": alert.status,
-                    "title": title,
-                    "text": told,
-                    "labels": dict(alert.labels),
-                    "count": alert.count,
-                    "started_at": iso(alert.started_at),
-                    "last_at": iso(alert.last_at),
-                    "ended_at": _time(alert.ended_at),
-                    "notifications": [
-                        {
-                            "channel": row["channel"],
-                            "status": _STATUS[row["status"]],
-                            "at": _time(moment(row["at"])),
-                            "answer": row["answer"],
-                        }
-                        for row in sent
-                    ],
-                }
+        return [
+            alert_view(
+                alert,
+                self._rules.get(alert.rule),
+                self._database.rows("notifications_of", alert=alert.id, limit=NOTIFICATIONS_SHOWN),
+                language=self._language,
+                zone=self._zone,
             )
-        return shown
+            for alert in self._state.newest(limit)
+        ]
 
     def channels(self) -> list[dict[str, Any]]:
         """Channels for the API: when they last worked and what they last answered."""
-        known = {target.name: self.outbox.channel(target.name) for target in self._targets}
-        return [
-            {
-                "name": target.name,
-                "type": target.type,
-                "last_success_at": _time(moment(row["last_success_at"])) if row else None,
-                "last_failure_at": _time(moment(row["last_failure_at"])) if row else None,
-                "last_answer": row["last_answer"] if row else None,
-            }
-            for target in self._targets
-            for row in [known[target.name]]
-        ]
+        return [channel_view(target, self.outbox.channel(target.name)) for target in self._targets]
 
     def rules(self) -> list[dict[str, Any]]:
         """Rules for the API."""
-        return [{"id": rule.id, "when": str(rule.when), "severity": rule.severity} for rule in self._rules.values()]
+        return [rule_view(rule) for rule in self._rules.values()]
 
     def close(self) -> None:
         """Write down how far we came and release the file."""
@@ -257,9 +219,7 @@ class Engine:
             late=self._progress.late + late,
         )
 
-    def _apply(
-        self, found: Matches, measured: Sequence[Measured], now: datetime
-    ) -> tuple[list[Message], list[Letter]]:
+    def _apply(self, found: Matches, measured: Sequence[Measured], now: datetime) -> tuple[list[Message], list[Letter]]:
         for hit in found.hits:
             self._state.observe(hit, now)
         for window in measured:
@@ -297,16 +257,19 @@ class Engine:
                     Name.ALERT_FIRED if fired else Name.ALERT_RESOLVED,
                     level=_LEVELS[alert.severity] if fired else "INFO",
                     message=title,
-                    attributes={"alert": alert.id, "rule": alert.rule, "count": alert.count, "labels": dict(alert.labels)},
+                    attributes={
+                        "alert": alert.id,
+                        "rule": alert.rule,
+                        "count": alert.count,
+                        "labels": dict(alert.labels),
+                    },
                 )
         for letter in given_up:
             self._note(
                 Name.NOTIFICATION_FAILED,
                 level="ERROR",
-                message=text("alerts.given_up", self._language, channel=letter.channel, title=letter.notification.title),
+                message=text(
+                    "alerts.given_up", self._language, channel=letter.channel, title=letter.notification.title
+                ),
                 attributes={"channel": letter.channel, "key": letter.notification.key},
             )
-
-
-def _time(at: datetime | None) -> str | None:
-    return iso(at) if at else None

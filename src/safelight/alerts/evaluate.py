@@ -2,7 +2,7 @@
 
 Safelight's own events about alerting (`alert_fired`, `notification_failed` and so on, service `safelight`) are never
 looked at: otherwise an alert's own `alert_fired` would fire `any level:ERROR` again. What else Safelight says about
-itself, such as `source_failed`, alerts like everything else.
+itself, such as `source_failed`, alerts like everything else. Imported events are history and never looked at either.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..errors import QueryError
-from ..event import OURSELVES, Name
+from ..event import IMPORTED, OURSELVES, Name
 from ..query.compile import where
 from ..query.sql import Span, Sql
+from ..rows import iso
 from ..store import Store
 from .condition import Count, Match
 from .rule import Rule
@@ -25,15 +26,20 @@ LATE: Final = timedelta(minutes=10)
 """Matching events older than this when they are judged fire nothing by themselves; they are counted."""
 LABELS: Final = ("service", "instance", "node", "error_group")
 """What tells one alert of a match rule from another."""
+LABEL_MAX: Final = 200
+"""Characters of a label's value."""
 SAMPLED_MAX: Final = 100
 """Label sets of one step that get example events; a step with more is a storm, and its message lists no more."""
 TEXT_MAX: Final = 2_000
 """Characters kept of each text of an example event; of a traceback the end, where the error is."""
 
 _ALERTING: Final = (Name.ALERT_FIRED, Name.ALERT_RESOLVED, Name.NOTIFICATION_SENT, Name.NOTIFICATION_FAILED)
-_NOT_OURS: Final = Sql(
-    f"NOT (coalesce(service, '') = ? AND coalesce(event, '') IN ({', '.join('?' * len(_ALERTING))}))",  # noqa: S608
-    (OURSELVES, *map(str, _ALERTING)),
+_ALIVE: Final = Sql("SELECT count(*) AS count FROM events")
+"""What a store in good order can answer: tells its trouble from a rule's."""
+_JUDGED: Final = Sql(
+    f"NOT (coalesce(service, '') = ? AND coalesce(event, '') IN ({', '.join('?' * len(_ALERTING))}))"
+    " AND NOT starts_with(coalesce(id, ''), ?)",
+    (OURSELVES, *map(str, _ALERTING), IMPORTED),
 )
 
 
@@ -73,22 +79,26 @@ class Measured:
 def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
     """All match rules over the events of `span`, in one pass. A rule the store cannot judge does not stop the others.
 
-    Raises StoreError when the store itself fails: nothing was judged then.
+    Raises StoreError or QueryError when the store itself cannot answer: nothing was judged then.
     """
     if not rules:
         return Matches()
     try:
-        found = _pass(store, rules, span, now)
-    except QueryError as error:
-        if len(rules) == 1:
-            return Matches(failed=((rules[0].id, error),))
-        each = [matches(store, [rule], span, now) for rule in rules]
-        return Matches(
-            tuple(hit for part in each for hit in part.hits),
-            sum(part.late for part in each),
-            tuple(failure for part in each for failure in part.failed),
-        )
-    return found
+        return _pass(store, rules, span, now)
+    except QueryError:
+        store.run(_ALIVE, span)
+    hits: list[Hit] = []
+    failed: list[tuple[str, QueryError]] = []
+    late = 0
+    for rule in rules:
+        try:
+            found = _pass(store, [rule], span, now)
+        except QueryError as error:
+            failed.append((rule.id, error))
+        else:
+            hits += found.hits
+            late += found.late
+    return Matches(tuple(hits), late, tuple(failed))
 
 
 def measure(store: Store, rule: Rule, now: datetime, upto_seq: int) -> Measured:
@@ -96,7 +106,7 @@ def measure(store: Store, rule: Rule, now: datetime, upto_seq: int) -> Measured:
     condition = rule.when
     assert isinstance(condition, Count)  # noqa: S101 - for the type checker; the caller picks window rules
     span = Span(start=now - condition.over, upto_seq=upto_seq)
-    wanted = _both(_NOT_OURS, where(condition.filter, now))
+    wanted = _both(_JUDGED, where(condition.filter, now))
     answer = store.run(Sql(f"SELECT count(*) AS count FROM events WHERE {wanted.text}", wanted.parameters), span)  # noqa: S608
     count = int(answer["count"][0].as_py())
     holds = condition.holds(count)
@@ -122,11 +132,6 @@ def brief(event: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def iso(at: datetime) -> str:
-    """`2026-11-22T10:00:00.000000Z`."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
 def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
     wanted = [where(rule.when.filter, now) for rule in rules]
     columns = ", ".join(f"coalesce(({sql.text}), false) AS m{number}" for number, sql in enumerate(wanted))
@@ -135,10 +140,10 @@ def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Mat
     query = (
         f"SELECT {labels}, late, {', '.join(flags)}, count(*) AS count, min(timestamp) AS first_at,"  # noqa: S608
         f" max(timestamp) AS last_at, min(seq) AS first_seq, max(seq) AS last_seq FROM"
-        f" (SELECT seq, timestamp, {labels}, timestamp < ? AS late, {columns} FROM events WHERE {_NOT_OURS.text}) judged"
-        f" WHERE {' OR '.join(flags)} GROUP BY ALL ORDER BY first_seq"
+        f" (SELECT seq, timestamp, {labels}, timestamp < ? AS late, {columns}"
+        f" FROM events WHERE {_JUDGED.text}) judged WHERE {' OR '.join(flags)} GROUP BY ALL ORDER BY first_seq"
     )
-    values = (now - LATE, *(value for sql in wanted for value in sql.parameters), *_NOT_OURS.parameters)
+    values = (now - LATE, *(value for sql in wanted for value in sql.parameters), *_JUDGED.parameters)
     rows = store.run(Sql(query, values), span).to_pylist()
     late = sum(row["count"] for row in rows if row["late"])
     hits: dict[tuple[str, tuple[str | None, ...]], Hit] = {}
@@ -153,7 +158,7 @@ def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Mat
 
 
 def _hit(rule: Rule, row: Mapping[str, Any]) -> Hit:
-    labels = {name: row[name] for name in LABELS if row[name] is not None}
+    labels = {name: row[name][:LABEL_MAX] for name in LABELS if row[name] is not None}
     return Hit(rule, labels, row["count"], row["first_at"], row["last_at"], row["first_seq"], row["last_seq"])
 
 

@@ -17,7 +17,7 @@ RESOLVED = "resolved"
 class Notification:
     """Complete and final: written once, in the reader's language, so that every attempt sends the same.
 
-    All of it but `key` and `language` is the body of a webhook. Times are ISO 8601 in UTC; everything in it is already redacted.
+    All of it but `key` and `language` is the body of a webhook. Times are ISO 8601 in UTC; everything is redacted.
     `count` is how often it happened (for a window: what was counted) over all alerts of the message.
     """
 

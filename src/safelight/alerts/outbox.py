@@ -91,7 +91,7 @@ class Outbox:
     def claim(self, channel: str, per_minute: int | None = None) -> Letter | datetime | None:
         """The next message to send now, its attempt written down; else when to ask again, None without anything.
 
-        Order: severity, then age; within a group strictly by age. At most `per_minute` attempts begin in any 60 s.
+        Order: see `claimable` in `state.sql`. At most `per_minute` attempts begin in any 60 s.
         """
         with self._db.transaction():
             now = self._now()

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from ..errors import QueryError
 from ..query.times import duration
-from .condition import Condition, written
+from .condition import Count, Match, written
 from .when import parse
 
 
@@ -28,8 +28,19 @@ def _reader(kind: str, read: Callable[[str], Any]) -> Callable[[Any], Any]:
     return validate
 
 
-When = Annotated[Condition, BeforeValidator(_reader("when", parse)), PlainSerializer(str)]
-Length = Annotated[timedelta, BeforeValidator(_reader("duration", duration)), PlainSerializer(written), Field(gt=timedelta())]
+When = Annotated[
+    InstanceOf[Match] | InstanceOf[Count],
+    BeforeValidator(_reader("when", parse)),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string"}),
+]
+Length = Annotated[
+    timedelta,
+    BeforeValidator(_reader("duration", duration)),
+    PlainSerializer(written),
+    Field(gt=timedelta()),
+    WithJsonSchema({"type": "string"}),
+]
 
 
 class Rule(BaseModel):

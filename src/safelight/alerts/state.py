@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .alert import Alert, identity, opened
-from .database import Database, micros, moment
+from .database import Database, at, micros, moment
 from .evaluate import Hit, Measured
 from .rule import Rule
 
@@ -47,9 +47,7 @@ class State:
         row = self._db.row("progress")
         if row is None:
             return None
-        since, at = moment(row["observed_since"]), moment(row["observed_at"])
-        assert since and at  # noqa: S101 - NOT NULL in the schema
-        return Progress(row["evaluated_seq"], since, at, row["late"])
+        return Progress(row["evaluated_seq"], at(row["observed_since"]), at(row["observed_at"]), row["late"])
 
     def save_progress(self, progress: Progress) -> None:
         """Remember it."""

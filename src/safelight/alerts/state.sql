@@ -165,12 +165,13 @@ UPDATE outbox SET status = 'waiting', may_repeat = 1, next_at = :now, at = :now 
 SELECT * FROM outbox WHERE status = 'waiting' AND expires_at <= :now ORDER BY id;
 
 -- name: claimable
--- The oldest message that is due, unless an older one of the same group still waits: a "resolved" never overtakes.
+-- What is due: the most severe first, then by age; after four attempts a message lets all others go first.
+-- Never one whose group has an older message waiting: a "resolved" does not overtake.
 SELECT * FROM outbox o
 WHERE channel = :channel AND status = 'waiting' AND next_at <= :now AND expires_at > :now AND NOT EXISTS (
   SELECT 1 FROM outbox e WHERE e.channel = o.channel AND e.group_key = o.group_key AND e.id < o.id
   AND e.status IN ('waiting', 'sending') AND e.expires_at > :now)
-ORDER BY severity DESC, id LIMIT 1;
+ORDER BY attempts > 3, severity DESC, next_at, id LIMIT 1;
 
 -- name: next_letter
 SELECT min(next_at) FROM outbox WHERE channel = :channel AND status = 'waiting' AND next_at > :now AND expires_at > :now;

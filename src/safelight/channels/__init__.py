@@ -66,7 +66,6 @@ class Channel(Plugin):
         """
         return accepted(response)
 
-
     def masked(self, answer: str) -> str:
         """`answer` without what this channel keeps secret: peers echo tokens."""
         for name in type(self).model_fields:
@@ -99,7 +98,7 @@ def accepted(response: httpx.Response) -> str:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait by `Retry-After` (RFC 9110 §10.2.3: seconds, or a date, taken relative to the `Date` header)."""
     value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
+    if value.isdigit():
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds())

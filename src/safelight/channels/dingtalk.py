@@ -1,7 +1,7 @@
-"""DingTalk (钉钉): a custom robot of a group, which answers HTTP 200 with an error inside.
+r"""DingTalk (钉钉): a custom robot of a group, which answers HTTP 200 with an error inside.
 
 Facts from "自定义机器人接入" and "自定义机器人安全设置" at https://open.dingtalk.com/document/robots:
-the signature is HMAC-SHA256 of "<timestamp in ms>\\n<secret>" keyed with the secret, in base64, URL-encoded once, and
+the signature is HMAC-SHA256 of "<timestamp in ms>\n<secret>" keyed with the secret, in base64, URL-encoded once, and
 good for an hour; 20 messages a minute, more block the robot for 10 minutes; 20,000 bytes a body.
 """
 
@@ -59,7 +59,9 @@ class DingTalk(Channel):
 
     type: Literal["dingtalk"] = "dingtalk"
     url: SecretUrl
+    """The robot's webhook, `https://oapi.dingtalk.com/robot/send?access_token=...`, as env:NAME or file:PATH."""
     secret: SecretStr | None = None
+    """Of a robot with "additional signature" (加签) as its security setting."""
 
     per_minute: ClassVar[int | None] = 18
     known_hosts: ClassVar[frozenset[str]] = frozenset({"oapi.dingtalk.com"})

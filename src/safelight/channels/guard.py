@@ -57,6 +57,7 @@ class Guarded(httpx.AsyncBaseTransport):
         self._known_hosts = known_hosts
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One request to one checked address."""
         host = request.url.host
         proven = request.url.scheme == "https" and host in self._known_hosts
         addresses = await self._addresses(request)
@@ -71,6 +72,7 @@ class Guarded(httpx.AsyncBaseTransport):
         raise AssertionError
 
     async def aclose(self) -> None:
+        """Close what it connects with."""
         await self._inner.aclose()
 
     async def _addresses(self, request: httpx.Request) -> list[Address]:
@@ -80,9 +82,9 @@ class Guarded(httpx.AsyncBaseTransport):
             with anyio.fail_after(timeout):
                 found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         except TimeoutError as error:
-            raise httpx.ConnectTimeout(f"{host}: the name was not resolved in time", request=request) from error
+            raise httpx.ConnectTimeout("name not resolved in time", request=request) from error
         except (OSError, UnicodeError) as error:
-            raise httpx.ConnectError(f"{host}: the name cannot be resolved", request=request) from error
+            raise httpx.ConnectError("name not resolved", request=request) from error
         unique = dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
         return list(unique)[:ADDRESSES_TRIED]
 

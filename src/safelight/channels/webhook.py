@@ -25,7 +25,9 @@ class Webhook(Channel):
 
     type: Literal["webhook"] = "webhook"
     url: SecretUrl
+    """Where to POST. Name it as env:NAME or file:PATH: it often carries a key."""
     secret: SecretStr | None = None
+    """Signs the body: `X-Safelight-Signature: sha256=<hex of HMAC-SHA256>`."""
 
     example: ClassVar[dict[str, Any]] = {"name": "hook", "url": "https://alerts.example.com/safelight"}
 

@@ -1,0 +1,221 @@
+"""The queue in front of every channel."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from safelight.alerts.database import Database
+from safelight.alerts.notification import Notification
+from safelight.alerts.outbox import BACKOFF_MAX_S, EXPIRY, WAITING_MAX, Letter, Outbox
+from support.timeline import DAY
+
+
+class Desk:
+    """An outbox with a clock that moves when told."""
+
+    def __init__(self, path):
+        self.now = DAY
+        self.path = path
+        self.open()
+
+    def open(self):
+        self.database = Database(self.path)
+        self.outbox = Outbox(self.database, lambda: self.now, language="en", jitter=lambda _, longest: longest)
+
+    def put(self, number, *, channel="team", severity=2, group="g"):
+        note = Notification(f"{number}.{channel}", str(number), "r", severity, "firing", f"title {number}", "text")
+        with self.database.transaction():
+            return self.outbox.put(note, str(number), channel, group)
+
+    def claim(self, channel="team", **limits):
+        return self.outbox.claim(channel, **limits)
+
+    def wait(self, seconds):
+        self.now += timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def desk(tmp_path):
+    return Desk(tmp_path / "state.sqlite")
+
+
+def test_a_message_is_claimed_once_and_sent(desk):
+    desk.put(1)
+    letter = desk.claim()
+    assert isinstance(letter, Letter)
+    assert (letter.notification.key, letter.attempts, letter.notification.may_repeat) == ("1.team", 1, False)
+    assert desk.claim() is None
+    desk.outbox.sent(letter, "0 ok")
+    assert desk.claim() is None
+    assert desk.outbox.channel("team")["last_answer"] == "0 ok"
+
+
+def test_every_channel_has_its_own_queue(desk):
+    desk.put(1, channel="a")
+    assert desk.claim("b") is None
+    assert desk.claim("a").channel == "a"
+
+
+def test_the_same_message_is_never_queued_twice_for_a_channel(desk):
+    desk.put(1)
+    with pytest.raises(Exception, match="UNIQUE"):
+        desk.put(1)
+
+
+def test_what_was_in_flight_at_a_crash_is_sent_again_and_marked(desk):
+    desk.put(1)
+    desk.put(2, group="other")
+    desk.claim()
+    desk.open()
+    assert desk.outbox.recover() == 1
+    notes = [desk.claim().notification, desk.claim().notification]
+    assert [(note.id, note.may_repeat) for note in notes] == [("1", True), ("2", False)]
+
+
+def test_a_crash_after_the_answer_was_written_down_repeats_nothing(desk):
+    desk.put(1)
+    desk.outbox.sent(desk.claim(), "ok")
+    desk.open()
+    assert desk.outbox.recover() == 0
+    assert desk.claim() is None
+
+
+def test_refused_for_now_waits_longer_each_time_up_to_an_hour(desk):
+    desk.put(1)
+    waits = []
+    for _ in range(20):
+        letter = desk.claim()
+        if not isinstance(letter, Letter):
+            break
+        again = desk.outbox.postponed(letter, "busy", after_s=None, in_doubt=False)
+        waits.append((again - desk.now).total_seconds())
+        assert desk.claim() == again
+        desk.now = again
+    assert waits[:4] == [2, 4, 8, 16]
+    assert waits == sorted(waits)
+    assert max(waits) == BACKOFF_MAX_S
+
+
+def test_a_peer_that_names_a_time_is_left_alone_until_then(desk):
+    desk.put(1)
+    desk.put(2, group="other")
+    letter = desk.claim()
+    again = desk.outbox.postponed(letter, "too fast", after_s=600, in_doubt=False)
+    assert again == desk.now + timedelta(seconds=600)
+    assert desk.claim() == again
+    desk.wait(600)
+    assert desk.claim().notification.may_repeat is False
+
+
+def test_a_peer_cannot_make_us_wait_longer_than_an_hour(desk):
+    desk.put(1)
+    again = desk.outbox.postponed(desk.claim(), "later", after_s=1e9, in_doubt=False)
+    assert again == desk.now + timedelta(hours=1)
+
+
+def test_no_answer_marks_the_next_attempt(desk):
+    desk.put(1)
+    desk.now = desk.outbox.postponed(desk.claim(), "read timeout", after_s=None, in_doubt=True)
+    assert desk.claim().notification.may_repeat is True
+
+
+def test_refused_for_good_is_kept_and_shown(desk):
+    desk.put(1)
+    desk.outbox.refused(desk.claim(), "310000 sign not match")
+    assert desk.claim() is None
+    assert desk.outbox.channel("team")["last_answer"] == "310000 sign not match"
+    assert desk.outbox.channel("team")["last_failure_at"]
+
+
+def test_one_message_that_is_always_refused_does_not_stop_the_others(desk):
+    desk.put("bad", severity=3, group="bad")
+    for number in range(3):
+        desk.put(number, group=str(number))
+    sent = []
+    while len(sent) < 3:
+        letter = desk.claim()
+        if not isinstance(letter, Letter):
+            desk.now = letter
+        elif letter.notification.id == "bad":
+            desk.outbox.postponed(letter, "500", after_s=None, in_doubt=False)
+        else:
+            desk.outbox.sent(letter, "ok")
+            sent.append(letter.notification.id)
+    assert sent == ["0", "1", "2"]
+    assert desk.now < DAY + timedelta(seconds=60)
+
+
+def test_within_a_group_nothing_overtakes(desk):
+    desk.put("firing")
+    desk.put("resolved")
+    desk.outbox.postponed(desk.claim(), "500", after_s=None, in_doubt=False)
+    desk.wait(10)
+    first = desk.claim()
+    assert first.notification.id == "firing"
+    desk.outbox.sent(first, "ok")
+    assert desk.claim().notification.id == "resolved"
+
+
+def test_the_more_severe_goes_first(desk):
+    desk.put(1, severity=2, group="a")
+    desk.put(2, severity=3, group="b")
+    assert desk.claim().notification.id == "2"
+
+
+@pytest.mark.parametrize("severity", EXPIRY)
+def test_a_message_expires_by_its_severity(desk, severity):
+    desk.put(1, severity=severity)
+    desk.now += EXPIRY[severity] - timedelta(seconds=1)
+    with desk.database.transaction():
+        assert desk.outbox.expire() == []
+    desk.wait(1)
+    assert desk.claim() is None
+    with desk.database.transaction():
+        assert [letter.notification.id for letter in desk.outbox.expire()] == ["1"]
+
+
+def test_a_full_queue_pushes_out_the_oldest_of_the_least_severe_and_says_so(desk):
+    desk.put("urgent", severity=3)
+    for number in range(WAITING_MAX - 1):
+        assert desk.put(number) == []
+    pushed_out = desk.put("newest")
+    assert [letter.notification.id for letter in pushed_out] == ["0"]
+    assert desk.database.value("waiting_count", channel="team") == WAITING_MAX
+
+
+def test_attempts_stay_below_the_rate_in_any_minute_also_over_a_restart(desk):
+    for number in range(10):
+        desk.put(number, group=str(number))
+    for _ in range(3):
+        desk.outbox.sent(desk.claim(per_minute=3), "ok")
+        desk.wait(1)
+    desk.open()
+    assert desk.claim(per_minute=3) == DAY + timedelta(seconds=60)
+    desk.now = DAY + timedelta(seconds=60)
+    desk.outbox.sent(desk.claim(per_minute=3), "ok")
+    assert desk.claim(per_minute=3) == DAY + timedelta(seconds=61)
+
+
+def test_a_transaction_that_fails_leaves_nothing_behind(desk):
+    def fail():
+        note = Notification("k", "1", "r", 2, "firing", "t", "t")
+        with desk.database.transaction():
+            desk.outbox.put(note, "1", "team", "g")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert desk.claim() is None
+
+
+def test_a_notification_survives_its_journey_through_json():
+    note = Notification(
+        "k", "1", "r", 3, "resolved", "显存不足 🎨", 'a "b"\n', {"node": "X"}, 7, "s", "e", [{"a": 1}], {"logs": "u"}
+    )
+    assert Notification.from_json(note.to_json()) == note
+    assert list(note.body()) == [
+        "id", "rule", "severity", "status", "title", "text", "labels", "count", "started_at", "ended_at", "events",
+        "links", "may_repeat",
+    ]  # fmt: skip

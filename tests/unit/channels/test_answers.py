@@ -1,0 +1,58 @@
+"""What an HTTP answer means."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from safelight.channels import ANSWER_MAX, accepted, retry_after
+from safelight.errors import DeliveryError, Retryable
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204])
+def test_any_2xx_is_yes_in_the_peers_words(status):
+    assert accepted(httpx.Response(status, text="thank\n you")).startswith(str(status))
+
+
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
+def test_some_say_not_now(status):
+    with pytest.raises(Retryable, match="busy"):
+        accepted(httpx.Response(status, text="busy"))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 413, 304])
+def test_the_rest_say_no(status):
+    with pytest.raises(DeliveryError, match=str(status)) as caught:
+        accepted(httpx.Response(status, text="bad"))
+    assert not isinstance(caught.value, Retryable)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed_and_its_target_not_repeated(status):
+    with pytest.raises(DeliveryError) as caught:
+        accepted(httpx.Response(status, headers={"Location": "http://169.254.169.254/"}))
+    assert caught.value.key == "channels.redirect"
+    assert "169" not in str(caught.value)
+
+
+def test_a_long_answer_is_cut():
+    assert len(accepted(httpx.Response(200, text="x" * 10_000))) == ANSWER_MAX
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "30"}, 30),
+        ({"Retry-After": "0"}, 0),
+        ({"Retry-After": "Sun, 22 Nov 2026 10:00:30 GMT", "Date": "Sun, 22 Nov 2026 10:00:00 GMT"}, 30),
+        ({"Retry-After": "Sun, 22 Nov 2026 09:00:00 GMT", "Date": "Sun, 22 Nov 2026 10:00:00 GMT"}, 0),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "-5"}, None),
+        ({}, None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(headers, seconds):
+    assert retry_after(httpx.Headers(headers)) == seconds
+    with pytest.raises(Retryable) as caught:
+        accepted(httpx.Response(503, headers=headers))
+    assert caught.value.after_s == seconds

@@ -1,0 +1,86 @@
+"""A webhook of one's own."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+
+import pytest
+from pydantic import ValidationError
+
+from safelight.alerts.notification import Notification
+from safelight.channels.webhook import Webhook
+from support.timeline import DAY
+
+NOTE = Notification(
+    "a1.1.hook",
+    "a1",
+    "oom",
+    3,
+    "firing",
+    "oom: VAEDecode",
+    "显存不足",
+    labels={"node": "VAEDecode"},
+    started_at="2026-11-22T02:00:00.000000Z",
+)
+HOOK = Webhook(name="hook", url="https://alerts.example.com/x?key=abcdefgh", secret="s3cr3t-s3cr3t")
+
+
+def test_the_body_is_the_contract():
+    request = HOOK.request(NOTE, DAY)
+    assert json.loads(request.content) == {
+        "id": "a1",
+        "rule": "oom",
+        "severity": 3,
+        "status": "firing",
+        "title": "oom: VAEDecode",
+        "text": "显存不足",
+        "labels": {"node": "VAEDecode"},
+        "count": 1,
+        "started_at": "2026-11-22T02:00:00.000000Z",
+        "ended_at": None,
+        "events": [],
+        "links": {},
+        "may_repeat": False,
+    }
+    assert request.method == "POST"
+    assert request.headers["Content-Type"] == "application/json; charset=utf-8"
+    assert request.headers["Idempotency-Key"] == "a1.1.hook"
+
+
+def test_the_signature_is_of_the_body_as_sent():
+    request = HOOK.request(NOTE.in_doubt(), DAY)
+    expected = hmac.new(b"s3cr3t-s3cr3t", request.content, hashlib.sha256).hexdigest()
+    assert request.headers["X-Safelight-Signature"] == f"sha256={expected}"
+    assert json.loads(request.content)["may_repeat"] is True
+
+
+def test_without_a_secret_nothing_is_signed():
+    assert "X-Safelight-Signature" not in Webhook(name="hook", url="https://h.example/").request(NOTE, DAY).headers
+
+
+def test_secrets_are_in_no_repr_and_in_no_error():
+    said = f"{HOOK!r} {HOOK} {HOOK.model_dump()} {HOOK.model_dump_json()}"
+    assert "abcdefgh" not in said
+    assert "s3cr3t" not in said
+    with pytest.raises(ValidationError) as caught:
+        Webhook(name="hook", url="ftp://alerts.example.com/?key=abcdefgh")
+    assert "abcdefgh" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "alerts.example.com", "ftp://x/", "http://", "file:///etc/passwd"])
+def test_only_http_urls_are_taken(url):
+    with pytest.raises(ValidationError):
+        Webhook(name="hook", url=url)
+
+
+def test_what_a_peer_echoes_is_masked():
+    said = HOOK.masked("no such key abcdefgh at https://alerts.example.com/x?key=abcdefgh for s3cr3t-s3cr3t")
+    assert said == "no such key *** at *** for ***"
+
+
+@pytest.mark.parametrize("wrong", [{"name": ""}, {"name": "a b"}, {"severity": 0}, {"language": "fr"}, {"colour": 1}])
+def test_other_mistakes_are_refused(wrong):
+    with pytest.raises(ValidationError):
+        Webhook.model_validate({"name": "hook", "url": "https://h.example/", **wrong})
