@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 
 from ..batch import Process
+from ..errors import ConfigError
 from ..plugin import Plugin
 
 
@@ -14,3 +15,7 @@ class Processor(Plugin):
     @abstractmethod
     def build(self) -> Process:
         """The step itself. May learn from what it sees, never changes a batch; one per source, called by one thread."""
+
+
+class WrongSetting(ConfigError, ValueError):
+    """A setting that a validator refuses: pydantic collects it as a ValueError, the reader gets it in his language."""

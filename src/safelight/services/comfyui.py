@@ -24,6 +24,9 @@ _SEVERITY: Final = {level: rank for rank, level in enumerate(LEVEL_NAMES)}
 PROMPT_ENDED: Final = "prompt_ended"
 """A prompt left the queue: finished, failed or interrupted."""
 
+MODELS_UNLOADED: Final = "models_unloaded"
+"""What ComfyUI does after an out-of-memory that it has just reported: a WARNING, so that one failure is one error."""
+
 _TAGS: Final = re.compile(rf"^\[(?:{LEVELS})\] ", re.MULTILINE)
 _BEFORE: Final = rf"(?P<before>[^\n]*?)(?:\[(?:{LEVELS})\] )?"
 """What a node printed without ending the line: the log's own line follows on the same one."""
@@ -35,7 +38,7 @@ _FRAMEWORK: Final = re.compile(r"(?:^|/)(?:execution\.py|comfy_api/internal/__in
 _PACK: Final = re.compile(r"custom_nodes[/\\]([^/\\\s]+)")
 _INVALID_NODE: Final = re.compile(r"^\* (\S.*?) (\S+):$", re.MULTILINE)
 _REASON: Final = re.compile(r"^  - (.+)$", re.MULTILINE)
-_UNITS: Final = re.compile(r"(?:(\d+):)?(\d+):(\d+)")
+_CLOCK: Final = re.compile(r"(?:(\d+):)?(\d+):(\d+)")
 
 
 def understand(text: str) -> Fields:
@@ -43,8 +46,9 @@ def understand(text: str) -> Fields:
     opening = opened(plain(text))
     message = _TAGS.sub("", opening.message)
     fields = _known(message) or progress(message) or described(message)
-    if opening.level and (opening.level == "DEBUG" or _SEVERITY[opening.level] > _SEVERITY[fields["level"]]):
-        fields["level"] = opening.level
+    printed = opening.level or "INFO"
+    if fields["event"] != MODELS_UNLOADED and (printed == "DEBUG" or _SEVERITY[printed] > _SEVERITY[fields["level"]]):
+        fields["level"] = printed
     if opening.stamp:  # put there by whoever keeps the log: journald, docker, a wrapper
         fields["timestamp"] = opening.stamp
     return fields
@@ -83,7 +87,7 @@ def _rejected(found: re.Match[str]) -> Fields:
     """Reasons printed before, with node and id, and `invalid prompt: {...}` if no output was left to run."""
     text = found.string
     fields: Fields = {"event": "validation_failed", "level": "ERROR", "message": text.partition("\n")[0]}
-    if node := next((node for node in _INVALID_NODE.finditer(text)), None):
+    if node := _INVALID_NODE.search(text):
         fields["node"], fields["node_id"] = node[1], node[2]
     reasons = list(dict.fromkeys(_REASON.findall(text)))
     if reasons:
@@ -104,10 +108,11 @@ def _verdict(text: str) -> Fields:
         return {"error_message": text.strip()}
     extra = error.get("extra_info")
     node = extra.get("class_type") if isinstance(extra, dict) else None
+    listed = kind == "prompt_outputs_failed_validation" and details  # then the details are the reasons
     fields: Fields = {
         "error_type": kind,
-        "error_message": details or said,
-        "message": f"{said}: {details}".rstrip(": "),
+        "error_message": details if listed else said,
+        "message": f"{said}: {details}" if listed else said,
     }
     return fields | ({"node": str(node), "node_id": str(extra.get("node_id"))} if node else {})
 
@@ -133,7 +138,7 @@ def _is_framework(frame: tracebacks.Frame) -> bool:
 
 def _prompt_ended(found: re.Match[str]) -> Fields:
     """`0.08 seconds`; from ten minutes on, `00:10:23`."""
-    if clock := _UNITS.fullmatch(found[2]):
+    if clock := _CLOCK.fullmatch(found[2]):
         hours, minutes, seconds = (int(part or 0) for part in clock.groups())
         took = (hours * 3600 + minutes * 60 + seconds) * 1000.0
     else:
@@ -155,18 +160,19 @@ def _says(event: str, level: str = "INFO", **numbers: type) -> Callable[[re.Matc
 
 _MEANINGS: Final[list[tuple[re.Pattern[str], Callable[[re.Match[str]], Fields]]]] = [
     (re.compile(r"got prompt$"), _says("prompt_received")),
-    (re.compile(_BEFORE + r"Prompt executed in ([\d.]+|[\d:]+)(?: seconds)?\s*$"), _prompt_ended),
+    (re.compile(_BEFORE + r"Prompt executed in (\d{1,9}(?:\.\d{1,9})?|[\d:]{1,12})(?: seconds)?\s*$"), _prompt_ended),
     (_EXCEPTION, _node_failed),
     (re.compile(r"Failed to validate prompt for output|invalid prompt: "), _rejected),
     (re.compile(r"Requested to load (?P<model>\S+)"), _says("model_requested")),
     (
         re.compile(
-            r"loaded (?P<extent>completely|partially)[;: ](?:.*?(?P<loaded_mb>[\d.]+) (?:MB loaded|True|False))?",
+            r"loaded (?P<extent>completely|partially)[;: ]"
+            r"(?:.*?(?P<loaded_mb>\d{1,9}(?:\.\d+)?) (?:MB loaded|True|False))?",
             re.IGNORECASE,
         ),
         _says(Name.MODEL_LOADED.value, loaded_mb=float),
     ),
-    (re.compile(r"Got an OOM, unloading all loaded models"), _says("models_unloaded", "ERROR")),
+    (re.compile(r"Got an OOM, unloading all loaded models"), _says(MODELS_UNLOADED, "WARNING")),
     (re.compile(r"Processing interrupted"), _says(Name.RUN_INTERRUPTED.value)),
     (re.compile(r"To see the GUI go to: (?P<url>\S+)"), _says("service_started")),
     (
@@ -179,7 +185,7 @@ _MEANINGS: Final[list[tuple[re.Pattern[str], Callable[[re.Match[str]], Fields]]]
     (re.compile(r"pytorch version: (?P<torch_version>\S+)", re.IGNORECASE), _says("environment_reported")),
     (re.compile(r"Device: (?P<device>.+)"), _says("environment_reported")),
     (
-        re.compile(r"Total VRAM (?P<vram_total_mb>\d+) MB, total RAM (?P<ram_total_mb>\d+) MB"),
+        re.compile(r"Total VRAM (?P<vram_total_mb>\d{1,12}) MB, total RAM (?P<ram_total_mb>\d{1,12}) MB"),
         _says("environment_reported", vram_total_mb=int, ram_total_mb=int),
     ),
 ]

@@ -19,7 +19,8 @@ _STAMP: Final = re.compile(rf"\[?({STAMP})\]?\s*(?:[-|]\s)?\s*", re.ASCII)
 _LEVEL: Final = re.compile(rf"({LEVEL}):?\s*(?:[-|]\s)?\s*")
 _PROCESS: Final = re.compile(r"\[\d+\]\s+|\d+#\d+:\s+")
 _LOGGER_THEN_LEVEL: Final = re.compile(rf"([\w.\-]+) (?:- )?(?=(?:{LEVEL}))")
-_LOGGER: Final = re.compile(r"([a-z_][a-z0-9_.]*)(?:: |:(?=\S)| - )")
+_LOGGER: Final = re.compile(r"([a-z_][a-z0-9_.]*)(?:: | - )")
+_BASIC: Final = re.compile(r"([A-Za-z_][\w.]*):")
 _LOGURU: Final = re.compile(r"([\w.<>]+:[\w.<>]+:\d+) - ")
 _SYSLOG: Final = re.compile(r"(\S+) ([\w./\-]+)(?:\[\d+\])?: |(\S+) (\S+) \S+ \S+ (?:-|\[[^\]]*\]) ")
 _PROGRESS: Final = re.compile(
@@ -76,9 +77,17 @@ def opened(text: str) -> Opening:
             extra["logger"], at = found[1], found.end()
     if syslog and stamp and (found := _SYSLOG.match(text, at)):
         extra["host"], extra["program"], at = found[1] or found[3], found[2] or found[4], found.end()
-    elif level and "logger" not in extra and (found := _LOGURU.match(text, at) or _LOGGER.match(text, at)):
+    elif level and "logger" not in extra and (found := _logger(text, at, stamped=stamp is not None)):
         extra["logger"], at = found[1], found.end()
     return Opening(level, stamp, extra, text[at:].lstrip())
+
+
+def _logger(text: str, at: int, *, stamped: bool) -> re.Match[str] | None:
+    """Its name, where formats put one: after a time and a level, or as in `ERROR:name:text`. Elsewhere a word with a
+    colon is part of the message."""
+    if stamped:
+        return _LOGURU.match(text, at) or _LOGGER.match(text, at)
+    return _BASIC.match(text, at) if text[at - 1] == ":" else None
 
 
 def described(message: str) -> Fields:

@@ -15,7 +15,7 @@ CHAINED: Final = (
     "The above exception was the direct cause of the following exception:",
 )
 
-_FRAME: Final = re.compile(r'^\s*(?:\|\s*)*File "([^"\n]*)", line (\d+)(?:, in (.*))?$', re.MULTILINE)
+_FRAME: Final = re.compile(r'^\s*(?:\|\s*)*File "([^"\n]*)", line (\d{1,9})(?:, in (.*))?$', re.MULTILINE)
 _OUTER_HEADER: Final = re.compile(r"^(  \+ Exception Group )?Traceback \(most recent call last\):$", re.MULTILINE)
 _EXCEPTION: Final = re.compile(r"([A-Za-z_][\w.]*)(?::(?:\s(.*))?)?$", re.DOTALL)
 

@@ -17,13 +17,10 @@ from ...batch import SCHEMA, Batch, Process
 from ...event import FIELDS
 from ...services import Profile, profile
 from ...services.times import zone_of
-from .. import Processor
+from .. import Processor, WrongSetting
 from .columns import Columns, finish
 from .line import read
 from .shape import Learner
-
-FROM_THE_SOURCE = ("source", "tag", "received_at")
-"""Said by whoever reads the line, not by the line: where it came in, its route, when."""
 
 
 class Parse(Processor):
@@ -42,9 +39,8 @@ class Parse(Processor):
     def _known_zone(cls, name: str | None) -> str | None:
         try:
             zone_of(name)
-        except (ZoneInfoNotFoundError, OSError) as error:
-            message = f"no such time zone: {name}"
-            raise ValueError(message) from error
+        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+            raise WrongSetting("parse.unknown_zone", zone=name) from error
         return name
 
     def build(self) -> Process:
@@ -54,12 +50,25 @@ class Parse(Processor):
         learner = Learner()
 
         def parse(batch: Batch) -> Batch:
-            lines = _lines(batch)
-            columns = _columns(lines, learner, known)
-            arrays = finish(columns, batch["received_at"], zone)
+            ready = batch["raw"].null_count  # a source that speaks in events has no lines
+            if ready == len(batch):
+                return batch
+            if ready:
+                return _beside(batch, parse)
+            columns = _columns(_lines(batch), learner, known)
+            arrays = finish(columns, batch, zone)
             return Batch(pa.Table.from_arrays([_column(name, arrays, batch) for name in FIELDS], schema=SCHEMA))
 
         return parse
+
+
+def _beside(batch: Batch, parse: Process) -> Batch:
+    """Only the rows that hold a line are parsed; the order stays."""
+    ready = pc.is_null(batch["raw"])
+    lines = parse(batch.where(pc.invert(ready)))
+    both = pa.concat_tables([lines.table, batch.where(ready).table.cast(SCHEMA)])
+    order = pc.array_sort_indices(ready.combine_chunks())
+    return Batch(both.take(pc.array_sort_indices(order)))
 
 
 def _lines(batch: Batch) -> list[bytes]:
@@ -72,11 +81,10 @@ def _columns(lines: list[bytes], learner: Learner, known: Profile) -> Columns:
     shape = learner.shape_for(lines)
     columns, odd = shape.decode(lines)
     for row in odd:
-        line = lines[row]
-        fields, keys = read(line, known.grammar) if line is not None else ({}, ())
+        fields, keys = read(lines[row], known.grammar)
         columns.put(row, fields)
         learner.met(keys)
-    learner.learn(len(lines))
+    learner.learn()
     return columns
 
 
@@ -86,8 +94,6 @@ def _column(name: str, arrays: dict[str, Any], batch: Batch) -> Any:
     if name == "raw":  # the source's `raw` is the line itself, kept only when it was not understood
         return said if said is not None else pa.nulls(len(batch), pa.string())
     given = batch[name]
-    if said is None:
-        return given
-    if given.null_count == len(given):
-        return said
-    return pc.coalesce(given, said) if name in FROM_THE_SOURCE else pc.coalesce(said, given)
+    if said is None or given.null_count == len(given):
+        return given if said is None else said
+    return pc.coalesce(said, given)

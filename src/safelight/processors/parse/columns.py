@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 from functools import lru_cache
 from typing import Any, Final
@@ -12,17 +12,16 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ...batch import SCHEMA
+from ...batch import SCHEMA, Batch
 from ...event import level_of
 from ...services import tracebacks
 from ...services.grammar import Fields
-from ...services.times import instant, offset_us
+from .clock import instants
 
 ID: Final = re.compile(r"[A-Za-z0-9._:/+=\-]{16,128}")
 """An id that a sender gave is taken for ours when it can be unique; shorter ones stay an attribute."""
 
-_QUARTER_US: Final = 900_000_000  # no zone changes its clock within a quarter of an hour
-_UTC: Final = pa.timestamp("us", tz="UTC")
+ORIGINS: Final = ("source", "tag")
 _ARRIVAL: Final = b'{"timestamp_from":"arrival"}'
 _MAX_LEVELS: Final = 1_000
 
@@ -56,11 +55,12 @@ class Columns:
         column[row] = _encode({**(_decode(column[row]) if column[row] else {}), key: value})
 
 
-def finish(columns: Columns, received_at: Any, zone: tzinfo | None) -> dict[str, Any]:
-    """The columns as arrays of the schema's types."""
+def finish(columns: Columns, batch: Batch, zone: tzinfo | None) -> dict[str, Any]:
+    """The columns as arrays of the schema's types. `batch` is what the source said about the same lines."""
     _ids(columns)
+    _origins(columns, batch)
     _failures(columns)
-    times = _times(columns, received_at, zone)
+    times = _times(columns, batch["received_at"], zone)
     _levels(columns)
     arrays = {name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.lists.items()}
     return arrays | {"timestamp": times}
@@ -74,6 +74,18 @@ def _ids(columns: Columns) -> None:
         if value is not None and not ID.fullmatch(value):
             given[row] = None
             columns.note(row, "id", value)
+
+
+def _origins(columns: Columns, batch: Batch) -> None:
+    """Where a line came in and its route are for the source to say; what the line says otherwise stays an attribute."""
+    for name in ORIGINS:
+        said = columns.lists.get(name)
+        if said is not None and batch[name].null_count < columns.rows:
+            for row, given in enumerate(batch[name].to_pylist()):
+                if given is not None and said[row] is not None:
+                    if said[row] != given:
+                        columns.note(row, name, said[row])
+                    said[row] = None
 
 
 def _failures(columns: Columns) -> None:
@@ -96,40 +108,18 @@ def _times(columns: Columns, received_at: Any, zone: tzinfo | None) -> Any:
     if written is None:
         _flag_arrival(columns, range(columns.rows))
         return received_at
-    times = _times_in_c(written, zone)
-    if times is None:
-        near = received_at.cast(pa.int64()).to_pylist()
-        read = [None if value is None else instant(value, zone, at) for value, at in zip(written, near, strict=True)]
-        for row, (value, at) in enumerate(zip(written, read, strict=True)):
-            if at is None and value is not None:
-                columns.note(row, "timestamp", value)
-        times = pa.array(read, pa.int64()).cast(_UTC)
-    if times.null_count:
-        _flag_arrival(columns, (row for row, missing in enumerate(times.is_null().to_pylist()) if missing))
-        return pc.coalesce(times, received_at)
-    return times
+    times = instants(written, zone, received_at)
+    if not times.null_count:
+        return times
+    missing = [row for row, absent in enumerate(times.is_null().to_pylist()) if absent]
+    for row in missing:
+        if written[row] is not None:
+            columns.note(row, "timestamp", written[row])
+    _flag_arrival(columns, missing)
+    return pc.coalesce(times, received_at)
 
 
-def _times_in_c(written: list[Any], zone: tzinfo | None) -> Any:
-    """Arrow reads a column of ISO times 50 times faster than Python, if all have the same form; otherwise None."""
-    try:
-        texts = pa.array(written, pa.string())
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return None
-    try:
-        return texts.cast(_UTC)
-    except pa.ArrowInvalid:
-        pass
-    try:
-        walls = pc.replace_substring(texts, ",", ".").cast(pa.timestamp("us")).cast(pa.int64())
-        quarters = pc.divide(walls, _QUARTER_US).dictionary_encode()
-        ahead = [offset_us(quarter * _QUARTER_US, zone) for quarter in quarters.dictionary.to_pylist()]
-    except (pa.ArrowInvalid, ValueError, OverflowError, OSError):
-        return None
-    return pc.subtract(walls, pa.array(ahead, pa.int64()).take(quarters.indices)).cast(_UTC)
-
-
-def _flag_arrival(columns: Columns, rows: Any) -> None:
+def _flag_arrival(columns: Columns, rows: Iterable[int]) -> None:
     notes = columns.lists.setdefault("attributes", [None] * columns.rows)
     for row in rows:
         text = notes[row]
@@ -141,7 +131,12 @@ def _flag_arrival(columns: Columns, rows: Any) -> None:
             notes[row] = text[:-1] + b"," + _ARRIVAL[1:]
 
 
-_level_of: Final = lru_cache(maxsize=_MAX_LEVELS, typed=True)(level_of)
+@lru_cache(maxsize=_MAX_LEVELS, typed=True)
+def _level_of(value: str | int) -> str | None:
+    try:
+        return level_of(value)
+    except ValueError:  # digits that are no number: "²", or thousands of them
+        return None
 
 
 def _levels(columns: Columns) -> None:

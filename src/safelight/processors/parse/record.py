@@ -13,7 +13,7 @@ from ...services.grammar import Fields
 _encode: Final = msgspec.json.Encoder().encode
 
 NESTED: Final[dict[str, dict[str, str]]] = {
-    "service": {"name": "service", "version": "attributes"},
+    "service": {"name": "service"},
     "host": {"name": "host", "hostname": "host"},
     "log": {"level": "level"},
     "error": {"type": "error_type", "message": "error_message", "stack_trace": "traceback"},
@@ -71,16 +71,12 @@ def _place(key: str, value: Any, fields: Fields, rest: dict[str, Any]) -> None:
         return
     if isinstance(value, dict) and key in NESTED:
         members = NESTED[key]
-        left = {}
-        for name, member in value.items():
-            if name not in members or not _accept(members[name], member, fields):
-                left[name] = member
+        left = {name: one for name, one in value.items() if not _accept(members.get(name, ""), one, fields)}
         if left:
             rest[key] = left
         return
-    if target not in FIELDS:
-        rest[key] = value
-    elif value is not None and not _accept(target, value, fields):
+    known = target in FIELDS and target != "received_at"  # when it arrived is not for the line to say
+    if not known or (value is not None and not _accept(target, value, fields)):
         rest[key] = value
 
 

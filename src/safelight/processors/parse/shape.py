@@ -8,6 +8,7 @@ learnt, both lanes give the same event.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any, Final
@@ -21,14 +22,18 @@ MAX_KEYS: Final = 64
 """Keys a shape may have; with more, the most frequent are taken."""
 
 SLOW_ONLY: Final = frozenset(
-    {"attributes", "received_at", "source", "tag", "error", "log", "trace", "span", "process"},
+    {"attributes", "received_at", "error", "log", "trace", "span"},
 )
 """Keys that `line` treats in a way of its own."""
 
+NOT_DECODED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+_LEARNABLE: Final = re.compile(r'[^\x00-\x1f"\\\ud800-\udfff]{1,100}')  # msgspec compares keys as they are written
 _SAMPLE: Final = 32  # lines looked at before the first batch is decoded
-_RELEARN: Final = 0.05  # share of lines that must miss the shape before another is made
+_PATIENCE: Final = 32  # lines that miss a shape before another is made, the first time
+_MAX_PATIENCE: Final = 16_384
 _LONG: Final = 64 * 1024  # bytes; longer lines are checked against the limits by `line`
-_NESTED: Final = 100  # bytes of attributes that could hide more levels than are allowed
+_NESTED: Final = 200  # bytes of attributes, below which there is no room for more levels than are allowed
 
 _TYPES: Final[dict[Kind, Any]] = {Kind.TEXT: str | None, Kind.TIME: str | int | float | None, Kind.NUMBER: float | None}
 
@@ -37,7 +42,7 @@ class Shape:
     """A decoder for lines that have no keys but these."""
 
     def __init__(self, keys: Iterable[str] = ()) -> None:
-        self.keys = tuple(key for key in dict.fromkeys(keys) if key not in SLOW_ONLY)
+        self.keys = tuple(key for key in dict.fromkeys(keys) if key not in SLOW_ONLY and _LEARNABLE.fullmatch(key))
         fields: list[tuple[str, Any, Any]] = []
         self._targets: dict[str, list[int]] = {}
         self._others: list[int] = []
@@ -62,14 +67,15 @@ class Shape:
         decode, empty = self._decode, self._record()
         records: list[Any] = []
         odd: list[int] = []
-        for line in lines:
+        decoded = map(decode, lines)
+        while len(records) < len(lines):
             try:
-                records.append(decode(line))
-            except (msgspec.DecodeError, ValueError, RecursionError, TypeError):
+                records.extend(decoded)  # a loop in C, up to the next line that does not fit
+            except NOT_DECODED:
                 odd.append(len(records))
                 records.append(empty)
-        if lines and max(map(len, (line for line in lines if line is not None)), default=0) > _LONG:
-            odd = sorted({*odd, *(row for row, line in enumerate(lines) if line is not None and len(line) > _LONG)})
+        if max(map(len, lines), default=0) > _LONG:
+            odd = sorted({*odd, *(row for row, line in enumerate(lines) if len(line) > _LONG)})
         columns = Columns(len(lines))
         if self.keys and len(odd) < len(lines):
             seen = list(zip(*map(msgspec.structs.astuple, records), strict=True))
@@ -107,6 +113,7 @@ class Learner:
         self._shape = Shape()
         self._met: Counter[str] = Counter()
         self._missed = 0
+        self._patience = _PATIENCE
 
     def shape_for(self, lines: list[bytes]) -> Shape:
         """The shape to try on these lines; the first ones are looked at beforehand."""
@@ -115,26 +122,32 @@ class Learner:
             for line in lines[:_SAMPLE]:
                 try:
                     self.met(tuple(decode(line)))
-                except (msgspec.DecodeError, ValueError, RecursionError, TypeError):
+                except NOT_DECODED:
                     continue
-            self.learn(0)
+            if self._missed:
+                self._make()
         return self._shape
 
     def met(self, keys: tuple[str, ...]) -> None:
         """The keys of a record that the shape did not fit."""
         if keys and not SLOW_ONLY.intersection(keys):
-            self._met.update(keys)
+            self._met.update(keys[:MAX_KEYS])
             self._missed += 1
 
-    def learn(self, lines: int) -> None:
-        """Make another shape when too many of this many lines missed it."""
-        if self._missed > lines * _RELEARN:
-            wanted = [key for key, _ in self._met.most_common(MAX_KEYS)]
-            keys = dict.fromkeys((*self._shape.keys, *wanted))
-            if len(keys) > MAX_KEYS:
-                keys = dict.fromkeys(wanted)
-            if tuple(keys) != self._shape.keys:
-                self._shape = Shape(keys)
+    def learn(self) -> None:
+        """Make another shape when enough lines missed this one. Each takes twice the patience, for lines that never
+        look the same must not cost a shape each time."""
+        if self._missed >= self._patience:
+            self._patience = min(self._patience * 2, _MAX_PATIENCE)
+            self._make()
+
+    def _make(self) -> None:
+        wanted = [key for key, _ in self._met.most_common(MAX_KEYS)]
+        keys = dict.fromkeys((*self._shape.keys, *wanted))
+        if len(keys) > MAX_KEYS:
+            keys = dict.fromkeys(wanted)
+        if tuple(keys) != self._shape.keys:
+            self._shape = Shape(keys)
         self._met.clear()
         self._missed = 0
 

@@ -1,0 +1,101 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from safelight.batch import Batch
+from safelight.processors.fingerprint import LONGEST, fingerprint, group_of, normalised
+
+
+def groups(*rows):
+    return fingerprint(Batch.of(rows))["error_group"].to_pylist()
+
+
+def test_only_failures_get_a_group_and_those_that_have_one_keep_it():
+    assert groups(
+        {"level": "INFO", "message": "fine"},
+        {"level": "WARNING", "message": "hm"},
+        {"level": "ERROR", "message": "broken"},
+        {"level": "INFO", "error_type": "ValueError", "error_message": "bad"},
+        {"level": "ERROR", "message": "broken", "error_group": "mine"},
+    ) == [None, None, "error:broken", "ValueError:bad", "mine"]
+
+
+def test_a_batch_without_failures_passes_untouched():
+    batch = Batch.of([{"level": "INFO", "message": "fine"}])
+    assert fingerprint(batch) is batch
+
+
+@pytest.mark.parametrize(
+    ("error_type", "said"),
+    [
+        ("torch.OutOfMemoryError", "Allocation on device "),
+        ("torch.cuda.OutOfMemoryError", "GPU 显存不足"),
+        ("RuntimeError", "CUDA out of memory. Tried to allocate 218.96 GiB"),
+        (None, "MPS backend out of memory (MPS allocated: 39.50 GiB)"),
+        ("RuntimeError", "HIP out of memory. Tried to allocate 2 GiB"),
+        (None, "CUDA error: out of memory"),
+        (None, "CUDA out of memory when decoding latent tensor (size: 512x512x4)"),
+        ("RuntimeError", "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    ],
+)
+def test_memory_of_the_gpu_is_a_family_whatever_the_words(error_type, said):
+    assert group_of(error_type=error_type, error_message=said, node="VAEDecode") == "gpu_oom:VAEDecode"
+
+
+@pytest.mark.parametrize(
+    ("error_type", "said"),
+    [
+        ("MemoryError", "out of memory"),
+        (
+            "RuntimeError",
+            "[enforce fail at alloc_cpu.cpp:115] DefaultCPUAllocator: not enough memory: you tried to allocate 3.",
+        ),
+        ("ValueError", "the prompt speaks of a memory out of this world"),
+    ],
+)
+def test_memory_of_the_host_is_not(error_type, said):
+    assert not group_of(error_type=error_type, error_message=said).startswith("gpu_oom")
+
+
+def test_without_a_node_the_failing_function_is_the_scope():
+    where = '{"node_function":"ComfyUI/nodes.py:1525 sample"}'
+    assert group_of(error_type="torch.OutOfMemoryError", attributes=where) == "gpu_oom:ComfyUI/nodes.py:sample"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("shapes cannot be multiplied (77x2048 and 768x320)", "shapes cannot be multiplied (9x35 and 4x5)"),
+        ("cannot identify <_io.BytesIO object at 0x000002AB9549C090>", "cannot identify <_io.BytesIO object at 0x1F>"),
+        ("No such file: '/home/li/models/a.safetensors'", "No such file: 'E:\\\\AI\\\\models\\\\b.safetensors'"),
+        ("run 0b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2e failed", "run 1b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2f failed"),
+        ("took 3.5 s, 12 MiB", "took 12 s, 4.25 MiB"),
+        ("RuntimeError: bad input", "bad input\nwith more lines"),
+        ("图片 12 损坏", "图片 345 损坏"),
+        ("fetch https://a.example/x?y=1 failed", "fetch https://b.example failed"),
+    ],
+)  # fmt: skip
+def test_what_changes_from_run_to_run_does_not_count(one, other):
+    assert normalised(one) == normalised(other)
+
+
+def test_different_failures_stay_apart():
+    said = [
+        "'NoneType' object has no attribute 'shape'",
+        "'NoneType' object has no attribute 'encode'",
+        "name 'x' is not defined",
+    ]
+    assert len({group_of(error_type="AttributeError", error_message=text) for text in said}) == 3
+
+
+def test_one_exception_under_two_names_is_one():
+    same = {"error_message": "CUDA error: unspecified launch failure"}
+    assert group_of(error_type="torch.AcceleratorError", **same) == group_of(error_type="RuntimeError", **same)
+
+
+@given(st.text(max_size=300), st.none() | st.text(max_size=10), st.none() | st.text(max_size=20))
+def test_any_failure_has_a_group_of_bounded_length(said, node, attributes):
+    group = group_of(error_type="E", error_message=said, node=node, attributes=attributes)
+    assert group.startswith(("E", "gpu_oom"))
+    assert len(normalised(said)) <= LONGEST
+    assert "\n" not in normalised(said)

@@ -1,0 +1,194 @@
+import json
+import time
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from safelight.batch import Batch
+from safelight.processors.redact import Redact, redact_text
+from safelight.processors.redact.secrets import MASK, hider, hint
+
+# Put together from pieces, so that no scanner takes a test for a leak.
+LETTERS = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+UUID = "0b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2e"
+SECRETS = [
+    ("using hf_" + LETTERS, "hf_" + LETTERS),
+    ("key sk-" + LETTERS, "sk-" + LETTERS),
+    ("key sk-proj-" + LETTERS, LETTERS),
+    ("sk-ant-api03-" + LETTERS, LETTERS),
+    ("push with ghp_" + LETTERS, LETTERS),
+    ("github_pat_" + LETTERS, LETTERS),
+    ("glpat-" + LETTERS[:20], LETTERS[:20]),
+    ("AKIA" + "IOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
+    ("xoxb-" + "123456789012-" + LETTERS, LETTERS),
+    ("AIza" + LETTERS[:35], LETTERS[:35]),
+    ("eyJhbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxIn0." + LETTERS, LETTERS),
+    ("Authorization: Bearer " + LETTERS, LETTERS),
+    ("authorization=Basic " + LETTERS, LETTERS),
+    ("'Bearer " + LETTERS + "'", LETTERS),
+    ("GET /x?access_token=" + LETTERS + "&a=1", LETTERS),
+    ("password=hunter2", "hunter2"),
+    ('{"api_key": "k-12345 with spaces"}', "k-12345 with spaces"),
+    ('{\\"password\\": \\"hunter2\\"}', "hunter2"),
+    ("DINGTALK_SECRET=SEC0123abc", "SEC0123abc"),
+    ("HF_TOKEN: abcdef123", "abcdef123"),
+    ("aws_secret_access_key = " + LETTERS, LETTERS),
+    ("Cookie: session=" + LETTERS, LETTERS),
+    ("https://oapi.dingtalk.com/robot/send?access_token=" + LETTERS, LETTERS),
+    ("https://qyapi.weixin.qq.com/cgi-bin/webhook/send?key=" + UUID, UUID),
+    ("https://open.feishu.cn/open-apis/bot/v2/hook/" + UUID, UUID),
+    ("https://open.larksuite.com/open-apis/bot/v2/hook/" + UUID, UUID),
+    ("https://hooks.slack.com/services/T00/B00/" + LETTERS, LETTERS),
+    ("https://discord.com/api/webhooks/123/" + LETTERS, LETTERS),
+    ("https://api.telegram.org/bot123456789:" + LETTERS + "/sendMessage", LETTERS),
+    ("https://x.webhook.office.com/webhookb2/" + UUID, UUID),
+    ("https://api.day.app/" + LETTERS + "/title", LETTERS),
+    ("https://sctapi.ftqq.com/SCT" + LETTERS + ".send", LETTERS),
+    ("https://ci.example/webhook/" + LETTERS, LETTERS),
+    ("bot 123456789:" + LETTERS, LETTERS),
+    ("https://user:hunter2@example.com/", "hunter2"),
+    ("-----BEGIN RSA PRIVATE KEY-----\n" + LETTERS + "\n-----END RSA PRIVATE KEY-----", LETTERS),
+    ("-----BEGIN PRIVATE KEY-----\n" + LETTERS, LETTERS),
+]
+PLAIN = [
+    "tokens: 77, max_token_count 12 and 30 steps",
+    "tokenizer loaded in 0.5 s",
+    "key frames: 24",
+    "the signal was lost",
+    "mask-2 of task-15 on disk-1",
+    "https://github.com/Comfy-Org/ComfyUI/issues/5038",
+    "KSampler finished after 1300 ms",
+    "node 12:34:56 took 30 s",
+    "图像完成",
+    "password",
+    "git@github.com:safelight/safelight.git",
+    "0b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2e",
+]
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS, ids=range(len(SECRETS)))
+def test_no_secret_stays_in_a_text(text, secret):
+    hidden = redact_text(f"before {text} after")
+    assert secret not in hidden
+    assert MASK in hidden
+    assert hidden.startswith("before ")
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS, ids=range(len(SECRETS)))
+def test_no_secret_stays_in_a_batch_wherever_it_stands(text, secret):
+    rows = [{"message": "x"}, {"message": text, "traceback": text, "error_message": text, "raw": text}]
+    rows.append({"attributes": json.dumps({"list": ["a", {"deep": text}]}), "user_id": text})
+    batch = Redact().build()(Batch.of(rows))
+    assert secret not in json.dumps(batch.table.to_pylist(), ensure_ascii=False, default=str)
+    assert batch["message"].to_pylist()[0] == "x"
+    assert json.loads(batch["attributes"].to_pylist()[2])["list"][0] == "a"
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_what_is_no_secret_stays(text):
+    assert redact_text(text) == text
+
+
+def test_a_clean_batch_is_given_back_itself():
+    batch = Batch.of([{"message": text, "attributes": '{"steps":30}'} for text in PLAIN])
+    assert Redact().build()(batch) is batch
+
+
+def test_a_value_below_a_telling_name_is_hidden_whatever_it_is():
+    given = {
+        "password": 12345,
+        "nested": {"api_key": ["a", "b"], "n": 1},
+        "webhook_url": "x",
+        "secret": "",
+        "token": None,
+    }
+    batch = Redact().build()(Batch.of([{"attributes": json.dumps(given)}]))
+    assert json.loads(batch["attributes"].to_pylist()[0]) == {
+        "password": MASK, "nested": {"api_key": MASK, "n": 1}, "webhook_url": MASK, "secret": "", "token": None,
+    }  # fmt: skip
+
+
+def test_the_reader_still_sees_what_stood_there():
+    assert redact_text("https://hooks.slack.com/services/T0/B0/xyz") == f"https://hooks.slack.com/services/{MASK}"
+    assert redact_text("GET /x?access_token=abcdef&a=1") == f"GET /x?access_token={MASK}&a=1"
+    assert redact_text('"password": "a b", "user": "li"') == f'"password": "{MASK}", "user": "li"'
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("/home/li/ComfyUI/nodes.py", "~/ComfyUI/nodes.py"),
+        ("/Users/li/x", "~/x"),
+        ("/root/x", "~/x"),
+        ("C:\\Users\\Li Wei\\ComfyUI\\x.py", "~\\ComfyUI\\x.py"),
+        ('"C:\\\\Users\\\\li\\\\x"', '"~\\\\x"'),
+        ("/rootless /srv/home/x", "/rootless /srv/home/x"),
+        ("from 192.168.1.20:8188", "from [private address]:8188"),
+        ("10.0.0.1, 172.16.3.4, 172.32.0.1, 8.8.8.8", "[private address], [private address], 172.32.0.1, 8.8.8.8"),
+        ("fe80::1ff:fe23:4567:890a and fd12:3456::1", "[private address] and [private address]"),
+        ("version 10.0.0.1.2 at 127.0.0.1", "version 10.0.0.1.2 at 127.0.0.1"),
+    ],
+)
+def test_homes_and_private_addresses_are_hidden_where_asked(text, hidden):
+    assert redact_text(text) == hidden
+    assert redact_text(text, paths=False, addresses=False) == text
+    step = Redact(paths=True, addresses=True).build()
+    assert step(Batch.of([{"message": "a"}, {"message": text}]))["message"].to_pylist() == ["a", hidden]
+    assert Redact().build()(Batch.of([{"message": text}]))["message"].to_pylist() == [text]
+
+
+def test_own_patterns_are_hidden_and_may_look_around():
+    for pattern in (r"order-\d{8}", r"(?<=no )order-\d{8}"):
+        batch = Redact(patterns=[pattern]).build()(Batch.of([{"message": "no order-12345678"}, {"message": "-"}]))
+        assert batch["message"].to_pylist() == [f"no {MASK}", "-"]
+
+
+def test_a_pattern_that_is_none_is_refused():
+    with pytest.raises(ValidationError, match="regular expression"):
+        Redact(patterns=["("])
+
+
+def test_hiding_twice_is_hiding_once():
+    for text, _ in SECRETS:
+        assert redact_text(redact_text(text)) == redact_text(text)
+
+
+@settings(max_examples=300)
+@given(st.lists(st.sampled_from([text for text, _ in SECRETS]) | st.text(max_size=12), max_size=5).map("".join))
+def test_the_quick_look_misses_nothing_that_would_be_hidden(text):
+    """The expression that lets clean batches pass must find whatever the careful ones change."""
+    if hider(paths=True, addresses=True)(text) != text:
+        found = pc.match_substring_regex(pa.array([text]), hint(paths=True, addresses=True))
+        assert found.to_pylist() == [True]
+
+
+HOSTILE = [
+    "a",
+    "token=",
+    "://",
+    "key",
+    "1",
+    "a-",
+    '"token":"',
+    "://a:",
+    "-----BEGIN ",
+    "eyJ",
+    "authorization: ",
+    "/hook/",
+]
+
+
+@pytest.mark.parametrize("piece", HOSTILE)
+def test_the_time_a_text_takes_grows_no_faster_than_its_length(piece):
+    def cost(length):
+        text = (piece * length)[:length] + "token secret bearer authorization ://x hook private key eyj"
+        start = time.process_time()
+        redact_text(text)
+        return time.process_time() - start
+
+    cost(1000)
+    assert cost(64_000) < 16 * max(min(cost(16_000) for _ in range(2)), 0.002)  # quadratic would be more
