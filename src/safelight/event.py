@@ -128,7 +128,7 @@ def level_of(value: object) -> str | None:
         word = value.strip().upper()
         if word in _LEVEL_WORDS:
             return _LEVEL_WORDS[word]
-        if not word.isdigit():
+        if not (word.isascii() and word.isdigit() and len(word) <= 3):
             return None
         value = int(word)
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -183,6 +183,9 @@ RUN_ENDED: Final = (Name.RUN_FINISHED, Name.RUN_FAILED, Name.RUN_INTERRUPTED, Na
 
 RUN_WENT_WRONG: Final = (Name.RUN_FAILED, Name.RUN_LOST, Name.PROCESSING_FAILED)
 """What counts as a failure in rates and in "N in a row"."""
+
+IMPORTED: Final = "import-"
+"""How the ids of imported events begin: they are history, and no rule judges them."""
 
 OURSELVES: Final = "safelight"
 """The `service` of the events that Safelight writes about itself."""

@@ -20,7 +20,6 @@ from .processors import Processor
 from .services import profile
 from .services.joiner import Joiner
 from .store import Store
-from .store.lock import Lock
 from .store.segments import SegmentStore
 from .tail.batches import raw_batch
 from .tail.once import read_once
@@ -103,7 +102,7 @@ def destination(server: Api | None, config: Path | None, data: Path | None) -> I
         return
     configuration = load(config)
     directory = data_directory(data)
-    with Lock.take(directory), SegmentStore.open(directory) as store:
+    with SegmentStore.open(directory) as store:
         yield Local(store, configuration.processors)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Sequence
 
 from .batch import Process, compose
@@ -20,7 +19,7 @@ def chain(processors: Sequence[Processor], profile: str | None = None, timezone:
     return compose(
         [
             Parse(profile=profile, timezone=timezone).build(),
-            Enrich(fields={"host": socket.gethostname()}, only_missing=True).build(),
+            Enrich().build(),
             *(processor.build() for processor in processors),
             Fingerprint().build(),
             *([] if own_redaction else [Redact().build()]),

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict
 class Plugin(BaseModel):
     """Base of every source, processor, channel: frozen, and refusing fields that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     example: ClassVar[dict[str, Any]] = {}
     """A configuration that works, without `type`: shown in the reference and used by the law tests."""

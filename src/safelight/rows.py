@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def iso(moment: datetime | None) -> str | None:
+def iso(moment: datetime) -> str:
     """`2026-11-22T10:00:00.000000Z`."""
-    return None if moment is None else moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def iso_column(column: pa.ChunkedArray) -> pa.ChunkedArray:

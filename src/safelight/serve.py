@@ -6,7 +6,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -58,7 +58,11 @@ def serve(options: Options, echo: Callable[[str], None]) -> None:
     demo = Demo.under(options.data, options.demo_speed) if options.demo_speed is not None else None
     directory = demo.data if demo else options.data or config.server.data or data_directory()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    with listener, Lock.take(directory) as lock, App.open(config, directory, url=url, demo=demo) as app:
+    with ExitStack() as stack:
+        stack.enter_context(listener)
+        lock = Lock.take(directory)
+        stack.callback(lock.release)
+        app = stack.enter_context(App.open(config, directory, lock, url=url, demo=demo))
         anyio.run(_run, app, listener, lambda: _ready(app, lock, url, options.language, echo))
 
 

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from .. import rows
 from ..event import OURSELVES
-from ..query.nodes import select as nodes_sql
+from ..query.nodes import nodes as nodes_sql
 from ..query.sql import Span, Sql
-from ..query.times import instant
+from ..query.times import EARLIEST, LATEST, instant
 from ..store import Store
 from .asked import Asked
 
@@ -24,7 +24,7 @@ SELECT instance, service,
        count(*) FILTER (event = 'image_processed') AS processed,
        count(*) FILTER (event = 'processing_failed') AS not_processed,
        count(*) FILTER (event = 'output_saved') AS saved,
-       count(*) FILTER (event = 'prompt_executed') AS prompts,
+       count(*) FILTER (event = 'prompt_ended') AS prompts,
        count(*) FILTER (event = 'node_failed') AS failed_nodes,
        max(timestamp) AS last_event_at
   FROM events
@@ -38,7 +38,7 @@ SELECT instance, service,
 def overview(store: Store, start: str | None, end: str | None) -> dict[str, Any]:
     """Counts of a span of time, and one row an instance.
 
-    Runs are counted where they end. An instance known by its console alone tells of no runs: there, executed prompts
+    Runs are counted where they end. An instance known by its console alone tells of no runs: there, ended prompts
     count, and of those the ones in which a node failed.
     """
     asked = Asked.of("*", start, end)
@@ -72,11 +72,8 @@ def nodes(
     With `usual_from`, also `usual_ms`, the mean between then and `start`, and `ratio`, how many times that it is now.
     """
     asked = Asked.of("*", start, end)
-    found = rows.plain(store.run(nodes_sql(limit), asked.span))
-    if usual_from is not None:
-        before = Span(instant(usual_from, asked.now), asked.span.start)
-        usual = {row["node"]: row["avg_ms"] for row in rows.plain(store.run(nodes_sql(10_000), before))}
-        for row in found:
-            row["usual_ms"] = usual.get(row["node"])
-            row["ratio"] = row["avg_ms"] / row["usual_ms"] if row["usual_ms"] else None
-    return {"nodes": found, "took_ms": asked.took_ms()}
+    first = asked.span.start or EARLIEST
+    last = asked.span.end or LATEST
+    against = instant(usual_from, asked.now) if usual_from is not None else None
+    table = store.run(nodes_sql(first, last, asked.now, against=against), Span(against or first, last))
+    return {"nodes": rows.plain(table.slice(0, limit)), "took_ms": asked.took_ms()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -9,10 +10,10 @@ import pyarrow as pa
 
 from .. import rows
 from ..errors import QueryError
-from ..query import facets as facet_sql
-from ..query import histogram as histogram_sql
 from ..query.ast import Query
 from ..query.compile import select_stats, where
+from ..query.facets import facets as facet_counts
+from ..query.histogram import histogram as bucket_counts
 from ..query.sql import Span, Sql
 from ..store import Cursor, Store
 from .asked import Asked
@@ -45,18 +46,15 @@ def search(
 def histogram(store: Store, q: str, start: str | None, end: str | None, *, buckets: int) -> dict[str, Any]:
     """How many events of each level in each of about `buckets` equal steps of time; every step is present."""
     asked = Asked.of(q, start, end)
-    span = _bounded(store, asked.span, asked.now)
-    steps = histogram_sql.steps(span, buckets)
-    table = store.run(histogram_sql.select(asked.where, steps), span)
-    counts: dict[int, dict[str, int]] = {}
-    for row in table.to_pylist():
-        counts.setdefault(row["bucket"], {})[row["level"] or ""] = row["count"]
+    first, last = _ends(store, asked)
+    counted = bucket_counts(asked.query.filter, first, last, asked.now, buckets)
+    found = counted.buckets(store.run(counted.sql, replace(asked.span, start=first, end=last)).to_pylist())
     return {
-        "from": rows.iso(span.start),
-        "to": rows.iso(span.end),
-        "step_ms": steps.width_ms,
-        "buckets": [{"at": rows.iso(at), "counts": counts.get(n, {})} for n, at in enumerate(steps.starts())],
-        "total": sum(sum(levels.values()) for levels in counts.values()),
+        "from": rows.iso(first),
+        "to": rows.iso(last),
+        "step_ms": counted.step_ms,
+        "buckets": [{"at": rows.iso(bucket.at), "counts": bucket.counts} for bucket in found],
+        "total": sum(sum(bucket.counts.values()) for bucket in found),
         "took_ms": asked.took_ms(),
     }
 
@@ -66,18 +64,18 @@ def facets(
 ) -> dict[str, Any]:
     """The most frequent values of each field among the events that match."""
     asked = Asked.of(q, start, end)
-    found = []
-    for name in fields:
-        table = store.run(facet_sql.select(name, asked.where, limit), asked.span)
-        values = table.to_pylist()
-        found.append(
-            {
-                "field": name,
-                "values": [{"value": v["value"], "count": v["count"]} for v in values if v["value"] is not None],
-                "missing": sum(v["count"] for v in values if v["value"] is None),
-            }
-        )
-    return {"facets": found, "took_ms": asked.took_ms()}
+    first, last = _ends(store, asked)
+    counted = facet_counts(asked.query.filter, fields, first, last, asked.now, limit)
+    found = counted.facets(store.run(counted.sql, replace(asked.span, start=first, end=last)).to_pylist())
+    shown = [
+        {
+            "field": facet.field,
+            "values": [{"value": value, "count": count} for value, count in facet.values],
+            "missing": facet.missing,
+        }
+        for facet in found
+    ]
+    return {"facets": shown, "took_ms": asked.took_ms()}
 
 
 def one(store: Store, event_id: str) -> dict[str, Any] | None:
@@ -118,14 +116,13 @@ def _by_id(store: Store, event_id: str) -> pa.Table:
     return store.newest(Sql("id = ?", (event_id,)), limit=1)
 
 
-def _bounded(store: Store, span: Span, now: datetime) -> Span:
-    """A histogram needs both ends: where the events begin, and now."""
+def _ends(store: Store, asked: Asked) -> tuple[datetime, datetime]:
+    """Counting needs both ends of the time: where the events begin, and now (or later, if an event is)."""
     figures = store.figures()
-    start = span.start or figures.oldest or now - timedelta(hours=1)
-    end = span.end or max(now, figures.newest or now)
-    end = end.astimezone(UTC)
-    start = start.astimezone(UTC)
-    return Span(start, max(end, start + timedelta(seconds=1)), span.after_seq, span.upto_seq)
+    now = asked.now.astimezone(UTC)
+    end = asked.span.end or max(now, figures.newest or now) + _MICROSECOND
+    start = asked.span.start or min(figures.oldest or now - timedelta(hours=1), end - _MICROSECOND)
+    return start, end
 
 
 def _write_cursor(table: pa.Table) -> str:

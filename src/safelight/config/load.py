@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 
 from ..alerts.rule import Rule
 from ..channels import Channel
-from ..errors import ConfigError
+from ..errors import ConfigError, SafelightError
 from ..locales import ENGLISH, text
 from ..plugin import Plugin, kinds
 from ..processors import Processor
@@ -173,12 +173,12 @@ class _Reading:
             location = (*where, *(part for part in detail["loc"] if not str(part).startswith("function-")))
             key = _TOLD.get(detail["type"], "config.invalid")
             cause = (detail.get("ctx") or {}).get("error")
-            reason = cause.render(self.language) if isinstance(cause, ConfigError) else detail["msg"]
+            reason = cause.render(self.language) if isinstance(cause, SafelightError) else detail["msg"]
             said = text(
                 key,
                 self.language,
                 name=location[-1] if location else "",
-                given="***" if "Secret" in str(detail.get("msg")) else repr(detail.get("input"))[:80],
+                given="***" if location[:1] == ("channels",) else repr(detail.get("input"))[:80],
                 reason=reason.removeprefix("Value error, "),
                 expected=(detail.get("ctx") or {}).get("expected", ""),
             )

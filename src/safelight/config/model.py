@@ -17,42 +17,52 @@ from .units import Duration, Size
 class Section(BaseModel):
     """A table of the file: refuses keys that it does not know."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Server(Section):
     """`[server]`: where the page and the API listen, and where the data lies."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; only this machine, until there is access control."""
     port: int = Field(default=8678, ge=0, le=65535)
+    """Port to listen on; 0 picks a free one."""
     data: Path | None = None
+    """Data directory; by default `$XDG_DATA_HOME/safelight`."""
 
 
 class Retention(Section):
     """`retention = { age = "30d", size = "20GB" }`: whichever is reached first; whole segments go, oldest first."""
 
     age: Duration | None = None
+    """Events older than this are removed; by default none are."""
     size: Size | None = None
+    """Beyond this the oldest segments are removed; by default none are."""
 
 
 class StoreSection(Section):
     """`[store]`: the embedded one."""
 
     type: Literal["duckdb"] = "duckdb"
+    """The embedded store: Arrow and Parquet files, queried by DuckDB."""
     retention: Retention = Retention()
+    """How long events are kept."""
 
 
 class AlertSection(Section):
     """`[alerts]`: default rules stay on beside those of the file."""
 
     default_rules: bool = True
+    """Whether the rules that come with Safelight are on."""
 
 
 class SpoolSection(Section):
     """`[spool]`: what `safelight_emit` and the node pack on this host write is read without being told."""
 
     read: bool = True
+    """Whether the spool is read."""
     directory: Path | None = None
+    """Where it is, if not where `safelight_emit` writes by default."""
 
 
 class Config(Section):

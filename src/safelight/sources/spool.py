@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import socket
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +22,7 @@ from ..tail.watch import Watch
 from . import Arrival, Report, Source
 
 FILES: Final = "*/*.ndjson"
-"""A folder a process (`service-host-starttime-pid`), in it one file after another."""
+"""A folder a process (`service-host-starttime-pid`), in it one file after another (see `safelight_emit.spool`)."""
 TIDY_EVERY_S: Final = 5.0
 WAIT_FOR_LOCK_S: Final = 2.0
 _ROOM: Final = "spool"
@@ -80,18 +79,18 @@ class Spool(Source):
 
 
 def tidy(root: Path, durable: Mapping[str, str]) -> None:
-    """Delete files that are durable to their end and will not grow: every one but the newest of a living process."""
+    """Delete files that are durable to their end and will not grow, and folders that this leaves empty."""
     for folder in _folders(root):
         files = sorted(folder.glob("*.ndjson"))
-        alive = _alive(folder.name)
-        for file in files[:-1] if alive else files:
-            if _is_durable(file, durable):
+        for file in files:
+            if _is_durable(file, durable) and (file != files[-1] or _is_finished(file)):
                 file.unlink(missing_ok=True)
-        if not alive:
-            try:
-                folder.rmdir()
-            except OSError:
-                continue  # something of it is not durable yet
+        if files:
+            continue
+        try:
+            folder.rmdir()
+        except OSError:
+            continue  # something else lies in it
 
 
 def _folders(root: Path) -> list[Path]:
@@ -103,23 +102,17 @@ def _is_durable(file: Path, durable: Mapping[str, str]) -> bool:
         found = file.stat()
     except OSError:
         return False
-    if found.st_size == 0:
-        return True
     position = durable.get(Identity.of(found).key(_ROOM))
-    return bool(position) and Position.parse(position or "").offset >= found.st_size
+    return found.st_size == 0 or (bool(position) and Position.parse(position or "").offset >= found.st_size)
 
 
-def _alive(folder: str) -> bool:
-    """Whether the process that writes into this folder may still live. Of another host's we cannot know: it may."""
-    rest, _, pid = folder.rpartition("-")
-    if not pid.isdigit() or socket.gethostname() not in rest:
-        return True
+def _is_finished(file: Path) -> bool:
+    """Whether its writer is gone: a living one holds an exclusive lock on the file it appends to."""
     try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
+        with file.open("rb") as held:
+            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
         return False
-    except PermissionError:
-        return True
     return True
 
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ..batch import SCHEMA
+from .extent import NOTHING, Extent, extent_of, together
 
 STORED: Final = pa.schema([pa.field("seq", pa.int64()), *SCHEMA])
 """The columns of a stored event: those of a batch after the number that the commit gave it."""
@@ -36,25 +36,25 @@ def number(batch: pa.RecordBatch, first_seq: int) -> Chunk:
     return Chunk(pa.RecordBatch.from_arrays([seq, *batch.columns], schema=STORED), first_seq, last_seq)
 
 
+def in_todays_columns(table: pa.Table) -> pa.Table:
+    """Stored events as this version has them, whatever version wrote them."""
+    if table.schema.equals(STORED):
+        return table
+    return pa.Table.from_arrays(
+        [
+            table[field.name].cast(field.type) if field.name in table.column_names else pa.nulls(len(table), field.type)
+            for field in STORED
+        ],
+        schema=STORED,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class View:
     """What a hot file held at a moment. Immutable; cheap to make, since it shares the chunks."""
 
     chunks: tuple[Chunk, ...] = ()
-    min_us: int = 0
-    max_us: int = 0
-
-    @property
-    def events(self) -> int:
-        return sum(chunk.rows.num_rows for chunk in self.chunks)
-
-    @property
-    def first_seq(self) -> int:
-        return self.chunks[0].first_seq if self.chunks else 0
-
-    @property
-    def last_seq(self) -> int:
-        return self.chunks[-1].last_seq if self.chunks else 0
+    extent: Extent = NOTHING
 
     def table(self, after_seq: int | None = None, upto_seq: int | None = None) -> pa.Table:
         """The events with `after_seq < seq <= upto_seq`; whole chunks are shared, not copied."""
@@ -84,8 +84,7 @@ class Chunks:
     def __init__(self) -> None:
         self._big: list[Chunk] = []
         self._levels: list[list[Chunk]] = []  # level k+1 holds older events than level k
-        self._min_us: int | None = None
-        self._max_us: int | None = None
+        self._extent = NOTHING
         self._view: View | None = View()
 
     def add(self, chunk: Chunk) -> None:
@@ -93,9 +92,7 @@ class Chunks:
         if not chunk.rows.num_rows:
             return
         self._view = None
-        bounds = pc.min_max(chunk.rows.column("timestamp").cast(pa.int64())).as_py()
-        self._min_us = bounds["min"] if self._min_us is None else min(self._min_us, bounds["min"])
-        self._max_us = bounds["max"] if self._max_us is None else max(self._max_us, bounds["max"])
+        self._extent = together((self._extent, extent_of(chunk.rows)))
         if chunk.rows.num_rows >= BIG:
             self._flush()
             self._big.append(chunk)
@@ -127,7 +124,7 @@ class Chunks:
     def view(self) -> View:
         """What is here now."""
         if self._view is None:
-            self._view = View((*self._big, *self._small()), self._min_us or 0, self._max_us or 0)
+            self._view = View((*self._big, *self._small()), self._extent)
         return self._view
 
 

@@ -1,4 +1,4 @@
-"""DuckDB, which reads our files and keeps nothing: one database in memory, one cursor a question, a limit on everything."""
+"""DuckDB, which reads our files and keeps nothing: one database in memory, one cursor a question, limits on all."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, Final
 import duckdb
 import pyarrow as pa
 
-from ..errors import QueryError, QueryTooCostly, StoreError
+from ..errors import QueryTooCostly, StoreError
 
 MEMORY: Final = "512MB"
 THREADS: Final = 2
@@ -27,6 +27,7 @@ class Deadline:
 
     @property
     def left_s(self) -> float:
+        """Seconds; never quite zero, which a timer would take for none."""
         return max(self._end - time.monotonic(), 0.001)
 
     def exceeded(self) -> QueryTooCostly:

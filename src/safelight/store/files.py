@@ -42,14 +42,15 @@ class StoreFile:
         return within and (not other.sealed or self.last - self.first > other.last - other.first)
 
 
-def hot_path(directory: Path, number: int) -> Path:
-    """Where the frames numbered `number` go."""
-    return directory / f"hot-{number:06d}.arrows"
+def hot_file(directory: Path, number: int) -> StoreFile:
+    """The hot file with a number."""
+    return StoreFile(number, number, sealed=False, path=directory / f"hot-{number:06d}.arrows")
 
 
-def segment_path(directory: Path, first: int, last: int) -> Path:
-    """Where the sealed events of the hot files `first` to `last` go."""
-    return directory / (f"seg-{first:06d}.parquet" if first == last else f"seg-{first:06d}-{last:06d}.parquet")
+def segment_file(directory: Path, first: int, last: int) -> StoreFile:
+    """The sealed events of the hot files `first` to `last`."""
+    name = f"seg-{first:06d}.parquet" if first == last else f"seg-{first:06d}-{last:06d}.parquet"
+    return StoreFile(first, last, sealed=True, path=directory / name)
 
 
 def parse_name(path: Path) -> StoreFile | None:

@@ -1,4 +1,4 @@
-"""The hot file: appended to and synced before anything is acknowledged, its events kept in memory as they were written."""
+"""The hot file: appended to and synced before anything is acknowledged, its events kept in memory as written."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ import pyarrow as pa
 
 from . import files, frame
 from .chunks import Chunks, View, number
+from .files import StoreFile
 from .frame import Note
 
 REMEMBERED_BATCHES: Final = 10_000
-"""How many batch ids are known, across restarts too. A sender that repeats an older batch is stored twice; agents resend
+"""How many batch ids are known, across restarts too. An older batch that is sent again is stored again; agents resend
 within minutes, and ten thousand batches are hours."""
 
 MAX_EVENTS: Final = 131_072
@@ -52,8 +53,8 @@ class State:
 class HotReader:
     """Reads a hot file, and later only what was added to it: at recovery, and beside a writer in another process."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, file: StoreFile) -> None:
+        self.file = file
         self._start_over()
 
     def _start_over(self) -> None:
@@ -68,7 +69,7 @@ class HotReader:
 
     def refresh(self) -> HotReader:
         """Read on. Raises OSError, FileNotFoundError when the file was sealed meanwhile."""
-        with pa.OSFile(str(self.path), "rb") as file:
+        with pa.OSFile(str(self.file.path), "rb") as file:
             if file.size() < self.end:
                 self._start_over()  # the writer took back a commit that failed
             file.seek(self.end)
@@ -100,14 +101,13 @@ class HotReader:
 class HotFile:
     """The hot file that is being written. Not thread-safe: the store's commit lock guards it."""
 
-    def __init__(self, path: Path, file_number: int, salt: int, day: str, size: int, chunks: Chunks) -> None:
-        self.path = path
-        self.number = file_number
+    def __init__(self, file: StoreFile, salt: int, day: str, size: int, chunks: Chunks) -> None:
+        self.file = file
         self.day = day
         self.size = size  # bytes of good frames
         self.chunks = chunks
         self._salt = salt
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        self._descriptor = os.open(file.path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
         self._clean = False
 
     @classmethod
@@ -116,14 +116,16 @@ class HotFile:
         day = today()
         pieces, salt = frame.encode_opening(day, state.checkpoint, state.batch_ids, state.next_seq)
         content = b"".join(pieces)
-        path = files.hot_path(directory, file_number)
-        files.publish(path, lambda aside: _write_new(aside, content))
-        return cls(path, file_number, salt, day, len(content), Chunks())
+        file = files.hot_file(directory, file_number)
+        files.publish(file.path, lambda aside: _write_new(aside, content))
+        return cls(file, salt, day, len(content), Chunks())
 
     @classmethod
-    def resume(cls, reader: HotReader, file_number: int) -> HotFile:
+    def resume(cls, reader: HotReader) -> HotFile:
         """Go on with a file after its last good frame; a torn one behind it is cut off."""
-        return cls(reader.path, file_number, reader.salt or 0, reader.day, reader.end, reader.chunks())
+        resumed = cls(reader.file, reader.salt or 0, reader.day, reader.end, reader.chunks())
+        os.ftruncate(resumed._descriptor, resumed.size)
+        return resumed
 
     def write(self, frames: Iterable[tuple[Note, frame.Packed]]) -> None:
         """Append frames and wait until they are on the disk. Raises OSError, and then none of them is in the file."""
@@ -171,5 +173,3 @@ def _write_all(descriptor: int, piece: bytes | pa.Buffer) -> int:
     while view:
         view = view[os.write(descriptor, view) :]
     return len(memoryview(piece))
-
-

@@ -7,8 +7,7 @@ quarter of the time. Bloom filters cost 1 to 2 bytes an event and make looking u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +16,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .catalog import FOOTER_KEY, Footer
-from .chunks import STORED
+from . import files
+from .catalog import FOOTER_KEY, Segment, read_segment
+from .chunks import STORED, View
+from .extent import NOTHING, extent_of, together
+from .files import StoreFile
 
 ROW_GROUP_EVENTS: Final = 131_072
 ROW_GROUP_BYTES: Final = 48 << 20
@@ -47,36 +49,23 @@ def rows_per_group(events: int, memory: int) -> int:
     return max(1, min(ROW_GROUP_EVENTS, ROW_GROUP_BYTES * events // max(memory, 1)))
 
 
-@dataclass(slots=True)
-class _Tally:
-    """The footer, counted while the events pass by."""
-
-    footer: Footer = Footer(0, 1 << 62, 0, 1 << 62, -(1 << 62), 0)
-
-    def count(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        for table in tables:
-            seq = pc.min_max(table["seq"]).as_py()
-            time = pc.min_max(table["timestamp"].cast(pa.int64())).as_py()
-            old = self.footer
-            self.footer = Footer(
-                events=old.events + table.num_rows,
-                min_seq=min(old.min_seq, seq["min"]),
-                max_seq=max(old.max_seq, seq["max"]),
-                min_us=min(old.min_us, time["min"]),
-                max_us=max(old.max_us, time["max"]),
-                memory=old.memory + table.nbytes,
-            )
-            yield table
+def seal(directory: Path, file: StoreFile, view: View) -> Segment:
+    """Write the events of a hot file as the segment that supersedes it. Raises OSError."""
+    table = in_order(view.table())
+    group = rows_per_group(len(table), table.nbytes)
+    segment = files.segment_file(directory, file.first, file.last)
+    files.publish(segment.path, lambda aside: write_segment(aside, [table], group))
+    return read_segment(segment)
 
 
-def write_segment(path: Path, tables: Iterable[pa.Table], group: int) -> Footer:
+def write_segment(path: Path, tables: Iterable[pa.Table], group: int) -> None:
     """Write events, given in order, to a Parquet file with `group` events a row group. Raises OSError."""
-    tally = _Tally()
+    extent = NOTHING
     with pq.ParquetWriter(path, STORED, **_options(group)) as writer:
-        for table in tally.count(tables):
+        for table in tables:
             writer.write_table(table, row_group_size=group)
-        writer.add_key_value_metadata({FOOTER_KEY: msgspec.json.encode(tally.footer)})
-    return tally.footer
+            extent = together((extent, extent_of(table)))
+        writer.add_key_value_metadata({FOOTER_KEY: msgspec.json.encode(extent)})
 
 
 def _options(group: int) -> dict[str, Any]:

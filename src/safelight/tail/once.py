@@ -13,6 +13,7 @@ from typing import BinaryIO, Final
 import zstandard
 
 from ..errors import InputError
+from ..event import IMPORTED
 from .follow import Records
 from .lines import LineCutter
 from .position import Identity, Position, line_prefix
@@ -88,7 +89,7 @@ def _parts(
 ) -> Iterator[Part]:
     cutter = LineCutter(position.offset)
     assembler = Assembler(new_joiner())
-    prefix = line_prefix(identity or Identity(0, 0), position.generation)
+    prefix = IMPORTED + line_prefix(identity or Identity(0, 0), position.generation)
     while True:
         chunk = stream.read(CHUNK_BYTES)
         lines = assembler.add(cutter.feed(chunk) if chunk else cutter.rest(), 0.0)

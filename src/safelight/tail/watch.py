@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import anyio
 
@@ -55,7 +55,7 @@ class Watch:
             self._inotify.read(timeout=0)
 
 
-def _open_inotify():  # type: ignore[no-untyped-def]  # noqa: ANN202 - the type exists on Linux only
+def _open_inotify() -> Any:
     if sys.platform != "linux":
         return None
     try:

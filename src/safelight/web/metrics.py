@@ -39,10 +39,10 @@ class _Self(Collector):
             up.add_metric(labels, 0 if state["state"] == "failed" else 1)
         yield read
         yield up
-        sent = CounterMetricFamily("safelight_notifications", "Notifications", labels=["channel", "outcome"])
-        for channel, outcome, count in app.engine.notification_counts():
-            sent.add_metric([channel, outcome], count)
-        yield sent
+        ours = CounterMetricFamily("safelight_own_events", "What Safelight itself did, by event", labels=["event"])
+        for event, count in app.journal.counts.items():
+            ours.add_metric([event], count)
+        yield ours
 
 
 def exposition(app: App) -> bytes:

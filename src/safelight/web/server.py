@@ -8,7 +8,7 @@ from starlette.exceptions import HTTPException
 
 from ..app import App
 from ..errors import SafelightError
-from . import health, live, page, reply
+from . import docs, health, live, page, reply
 from .api import alerts, arrivals, events, insight, sql, status
 from .security import Guard
 
@@ -18,7 +18,7 @@ API = "/api/v1"
 def create(app: App) -> FastAPI:
     """The ASGI application that shows `app`."""
     web = FastAPI(
-        title="Safelight", version=app.version, docs_url="/api/docs", redoc_url=None, openapi_url="/api/openapi.json"
+        title="Safelight", version=app.version, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
     web.state.safelight = app
     web.add_middleware(Guard)
@@ -29,5 +29,6 @@ def create(app: App) -> FastAPI:
         web.include_router(resource.router, prefix=API)
     web.include_router(health.router)
     web.router.routes.extend(arrivals.routes)
+    docs.mount(web)
     page.mount(web)
     return web

@@ -1,0 +1,113 @@
+"""What the store does behind its writer's back: seal full hot files, merge small segments, delete the superseded."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from . import files
+from .catalog import Hot, Segment
+from .hot import HotReader
+from .merge import choose, merge
+from .retention import Removed, overdue, summary
+from .seal import seal
+from .writer import Writer
+
+PERIOD_S: Final = 60
+"""How often it is looked whether the day of the hot file is over, and how long a failed attempt waits."""
+
+
+class Stopped(Exception):
+    """Gives up a merge that has just begun to matter less than closing."""
+
+
+class Upkeep:
+    """One thread. `quarantine` sets aside those of some segments that are damaged, and says whether any was."""
+
+    def __init__(self, directory: Path, writer: Writer, quarantine: Callable[[Sequence[Segment]], bool]) -> None:
+        self._directory = directory
+        self._writer = writer
+        self._quarantine = quarantine
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+        self._working = threading.Lock()
+        self._thread = threading.Thread(target=self._loop, name="safelight-store", daemon=True)
+
+    def start(self) -> None:
+        """Begin, at once if something waits."""
+        self._wake.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Something waits to be sealed."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End; what was begun is given up and done after the next start."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _loop(self) -> None:
+        while not self._stop.is_set():
+            self._wake.wait(PERIOD_S)
+            self._wake.clear()
+            try:
+                self.work()
+            except Stopped:
+                return
+            except (OSError, pa.ArrowException):
+                # No room, usually. Nothing is lost: the hot files stay, and it is tried again.
+                self._stop.wait(PERIOD_S)
+
+    def work(self, *, finish_hot_file: bool = False) -> None:
+        """Do all there is to do, now and in this thread. Raises OSError when the disk refuses."""
+        self._writer.finish_hot_file(force=finish_hot_file)
+        with self._working:
+            while waiting := self._writer.waiting():
+                self._check()
+                self._seal(waiting[0])
+            while group := choose(self._writer.snapshot().segments):
+                self._check()
+                try:
+                    self._writer.replace(merge(self._directory, group, self._check))
+                except (OSError, pa.ArrowException):
+                    if not self._quarantine(group):
+                        raise
+            self._sweep()
+        pa.default_memory_pool().release_unused()
+
+    def retain(self, max_age: timedelta | None, max_bytes: int | None) -> Removed:
+        """Delete the segments that are over the limits."""
+        with self._working:
+            # First what they supersede: it would come back to life without them.
+            self._sweep()
+            segments = overdue(self._writer.snapshot(), max_age, max_bytes, datetime.now(UTC))
+            self._writer.drop([one.file for one in segments])
+            for one in segments:
+                files.remove(one.file.path)
+            return summary(segments)
+
+    def _check(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _seal(self, hot: Hot) -> None:
+        view = hot.view or HotReader(hot.file).refresh().view()
+        if view.extent.events:
+            self._writer.replace(seal(self._directory, hot.file, view))
+        else:
+            self._writer.drop([hot.file])
+        files.remove(hot.file.path)
+
+    def _sweep(self) -> None:
+        """Delete superseded files, also those that could not be deleted when they were superseded."""
+        _, superseded = files.split_superseded(files.listing(self._directory))
+        for file in superseded:
+            files.remove(file.path)
