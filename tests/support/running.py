@@ -51,8 +51,14 @@ class Running:
 
 def environment(root: Path, **more: str) -> dict[str, str]:
     """A user's environment that reaches nothing of the real user's."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("SAFELIGHT_", "XDG_", "LC_", "LANG"))}
-    return clean | {"HOME": str(root), "XDG_CONFIG_HOME": str(root / "config"), "SAFELIGHT_SPOOL": str(root / "spool")} | more
+    clean = {
+        name: value for name, value in os.environ.items() if not name.startswith(("SAFELIGHT_", "XDG_", "LC_", "LANG"))
+    }
+    return (
+        clean
+        | {"HOME": str(root), "XDG_CONFIG_HOME": str(root / "config"), "SAFELIGHT_SPOOL": str(root / "spool")}
+        | more
+    )
 
 
 def command(*arguments: str) -> list[str]:
@@ -62,7 +68,9 @@ def command(*arguments: str) -> list[str]:
 
 def cli(*arguments: str, environment: dict[str, str], check: bool = True) -> subprocess.CompletedProcess[str]:
     """`safelight ARGUMENTS`, run to its end."""
-    return subprocess.run(command(*arguments), env=environment, capture_output=True, text=True, check=check, timeout=120)
+    return subprocess.run(
+        command(*arguments), env=environment, capture_output=True, text=True, check=check, timeout=120
+    )
 
 
 @contextmanager
@@ -72,14 +80,15 @@ def running(root: Path, config: str = "", *arguments: str, **variables: str) -> 
     path = root / "safelight.toml"
     path.write_text(config, encoding="utf-8")
     surroundings = environment(root, **variables)
-    process = subprocess.Popen(
-        command("up", "--config", str(path), "--data", str(data), "--port", "0", *arguments),
-        env=surroundings,
-        stdout=subprocess.PIPE,
-        stderr=(root / "server.log").open("a"),
-        text=True,
-        cwd=root,
-    )
+    with (root / "server.log").open("a") as log:
+        process = subprocess.Popen(
+            command("up", "--config", str(path), "--data", str(data), "--port", "0", *arguments),
+            env=surroundings,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            cwd=root,
+        )
     try:
         said: list[str] = []
         assert process.stdout is not None

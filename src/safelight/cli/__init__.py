@@ -57,9 +57,8 @@ def safelight() -> None:
 def main() -> None:
     """Run the command line: exit code 0 is fine, 1 failed, 2 is wrong usage."""
     try:
-        safelight(standalone_mode=False, auto_envvar_prefix="SAFELIGHT")
-    except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
+        code = safelight(standalone_mode=False, auto_envvar_prefix="SAFELIGHT")
+        sys.exit(code if isinstance(code, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

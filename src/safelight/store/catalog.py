@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -83,6 +84,10 @@ class Snapshot:
     def bytes(self) -> int:
         """What its files take on the disk."""
         return sum(one.bytes for one in self.segments) + sum(hot.bytes for hot in self.hots)
+
+    def paths(self) -> list[Path]:
+        """Its files."""
+        return [one.file.path for one in self.segments] + [hot.file.path for hot in self.hots]
 
     def with_segment(self, segment: Segment) -> Snapshot:
         """The same with a new segment in place of all that it supersedes."""

@@ -87,6 +87,11 @@ class Chunks:
         self._extent = NOTHING
         self._view: View | None = View()
 
+    @property
+    def events(self) -> int:
+        """How many there are."""
+        return self._extent.events
+
     def add(self, chunk: Chunk) -> None:
         """Append events that follow those already here."""
         if not chunk.rows.num_rows:

@@ -43,7 +43,6 @@ class Engine:
             "memory_limit": memory,
             "threads": threads,
             "temp_directory": str(spill) if spill else "",
-            "parquet_metadata_cache": True,
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
         }
@@ -58,6 +57,7 @@ class Engine:
             if self._database is None:
                 self._database = duckdb.connect(":memory:", config=self._settings)
                 self._database.execute("SET GLOBAL TimeZone = 'UTC'")
+                self._database.execute("SET GLOBAL parquet_metadata_cache = true")
             return self._database.cursor()
 
     @contextmanager
@@ -98,6 +98,18 @@ class Session:
         """Run a statement without an answer."""
         with self._errors():
             self._cursor.execute(text)
+
+    def is_one_select(self, text: str) -> bool:
+        """Whether a text is a single SELECT, by DuckDB's own parser. Raises duckdb.Error when it is no SQL."""
+        statements = self._cursor.extract_statements(text)
+        return len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
+
+    def stream(self, text: str) -> Iterator[pa.RecordBatch]:
+        """The answer of one SELECT, batch by batch; the first is empty when there are no rows."""
+        with self._errors():
+            reader = self._cursor.sql(text).to_arrow_reader(2048)
+            yield pa.RecordBatch.from_pylist([], schema=reader.schema)
+            yield from reader
 
     def ask(self, text: str, parameters: tuple[Any, ...] = ()) -> pa.Table:
         """The answer of one SELECT.

@@ -45,9 +45,16 @@ def extent_of(events: pa.Table | pa.RecordBatch) -> Extent:
     """Counts and bounds of stored events."""
     if not events.num_rows:
         return NOTHING
-    seq = pc.min_max(events.column("seq")).as_py()
-    us = pc.min_max(events.column("timestamp").cast(pa.int64())).as_py()
-    return Extent(events.num_rows, seq["min"], seq["max"], us["min"], us["max"], events.nbytes)
+    min_seq, max_seq = _bounds(events.column("seq"))
+    min_us, max_us = _bounds(events.column("timestamp").cast(pa.int64()))
+    return Extent(events.num_rows, min_seq, max_seq, min_us, max_us, events.nbytes)
+
+
+def _bounds(column: pa.Array | pa.ChunkedArray) -> tuple[int, int]:
+    if len(column) == 1:  # most of the time of a commit of one event went into this
+        return (column[0].as_py(),) * 2
+    bounds = pc.min_max(column).as_py()
+    return bounds["min"], bounds["max"]
 
 
 def together(extents: Iterable[Extent]) -> Extent:

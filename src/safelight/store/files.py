@@ -106,6 +106,7 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
     aside = path.with_name(path.name + ASIDE)
     try:
         write(aside)
+        aside.chmod(0o600)  # logs are nobody else's business
         sync_file(aside)
         aside.replace(path)
     except BaseException:

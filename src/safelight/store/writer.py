@@ -68,7 +68,7 @@ class Writer:
                     self._hot.chunks.add(number(pending.batch, note.first_seq))
         for pending, commit in zip(group, commits, strict=True):
             pending.commit = commit
-        if self._hot.is_full(self._hot.chunks.view().extent.events):
+        if self._hot.is_full(self._hot.chunks.events):
             self._move_on()
 
     def _number(self, group: list[Pending]) -> tuple[list[Commit], list[tuple[frame.Note, Pending]]]:
@@ -109,7 +109,7 @@ class Writer:
         with self._group.exclusive():
             if self._closed:
                 return
-            events = self._hot.chunks.view().extent.events
+            events = self._hot.chunks.events
             if self._hot.is_full(events) or (force and events):
                 self._move_on()
 

@@ -14,7 +14,11 @@ LOOK_AGAIN_S: Final = 2.0
 POLL_S: Final = 0.25
 """Without inotify."""
 LINGER_S: Final = 0.01
-"""After a change: a writer's next lines join the batch, and its fixed cost of 5 to 8 ms is shared."""
+"""After a change that comes out of silence: the rest of what is being written joins the batch."""
+BUSY_LINGER_S: Final = 0.05
+"""After a change that follows another: a batch costs 10 to 20 ms however small, from here to the rules. At 100 lines a
+second this halves the CPU of the whole server and adds 40 ms to a line's way."""
+BUSY_WITHIN_S: Final = 0.5
 
 
 class Watch:
@@ -23,6 +27,7 @@ class Watch:
     def __init__(self) -> None:
         self._inotify = _open_inotify()
         self._watched: set[Path] = set()
+        self._last_change = 0.0
 
     def __enter__(self) -> Watch:
         return self
@@ -51,7 +56,9 @@ class Watch:
             return
         with anyio.move_on_after(min(LOOK_AGAIN_S, LOOK_AGAIN_S if within_s is None else within_s)):
             await anyio.wait_readable(self._inotify.fd)
-            await anyio.sleep(LINGER_S)
+            busy = anyio.current_time() - self._last_change < BUSY_WITHIN_S
+            await anyio.sleep(BUSY_LINGER_S if busy else LINGER_S)
+            self._last_change = anyio.current_time()
             self._inotify.read(timeout=0)
 
 
