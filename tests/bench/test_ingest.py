@@ -60,7 +60,9 @@ def test_a_file_to_durable_and_queryable(workload, stored):
     print(f"\n{COUNT:,} lines of {workload.stat().st_size / COUNT:.0f} B, per 1M lines:")
     print(f"  safelight (parsed, grouped, redacted, fsynced)  {ours[0]:5.1f} CPU-s  {ours[1]:5.1f} s")
     print(f"  DuckDB read_json into a table                   {theirs[0]:5.1f} CPU-s  {theirs[1]:5.1f} s")
-    print(f"  ratio of CPU {ours[0] / theirs[0]:.2f}; bytes an event {figures.bytes / COUNT:.1f} and {size / COUNT:.1f}")
+    print(
+        f"  ratio of CPU {ours[0] / theirs[0]:.2f}; bytes an event {figures.bytes / COUNT:.1f} and {size / COUNT:.1f}"
+    )
     assert figures.events == COUNT
 
 
@@ -92,7 +94,7 @@ def test_questions(stored, what):
         found = answers.search(store, ours, limit=100)
         times["safelight"].append(time.perf_counter() - began)
         began = time.perf_counter()
-        peer.sql(theirs).fetchall()
+        peer.sql(theirs).to_arrow_table()
         times["DuckDB"].append(time.perf_counter() - began)
     median = {who: statistics.median(taken[1:]) * 1000 for who, taken in times.items()}
     ratio = median["safelight"] / median["DuckDB"]

@@ -46,10 +46,12 @@ Length = Annotated[
 class Rule(BaseModel):
     """One `[[rules]]` of the configuration. Unknown fields are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+    """Its name: letters, digits, `.`, `_` and `-`. The same id replaces a default rule."""
     when: When
+    """The condition, in one line."""
     severity: int = Field(default=2, ge=1, le=3)
     """1 is kept and shown, and sent only to channels that say `severity = 1`; 2 is for the team; 3 for everybody."""
     repeat: Length = timedelta(minutes=5)
@@ -57,6 +59,7 @@ class Rule(BaseModel):
     resolve_after: Length = timedelta(minutes=10)
     """A match is over when nothing more happened for this long; a window when its condition no longer holds."""
     enabled: bool = True
+    """`false` keeps the rule in the file without judging it."""
     title: str | None = Field(default=None, max_length=100)
     """Instead of the id, in the first line of a message."""
     advice: str | None = Field(default=None, max_length=1000)

@@ -21,7 +21,7 @@ from ..channels.deliver import Delivery, target
 from ..config import Config
 from ..config.defaults import rules_of
 from ..demo import Demo
-from ..errors import StoreError
+from ..errors import SafelightError, StoreError
 from ..event import Name
 from ..importing import outcome
 from ..locales import text
@@ -38,6 +38,8 @@ from .intake import Intake
 from .journal import Journal
 from .upkeep import Upkeep
 
+JUDGE_AGAIN_S: Final = 1.0
+"""When the store could not answer the rules."""
 STEP_PAUSE_S: Final = 0.05
 """A step costs 10 ms of CPU whatever it judges: at most 20 a second, however many commits there are."""
 MOST_BEHIND: Final = 100_000
@@ -91,6 +93,7 @@ class App:
                 note=journal.note,
                 language=config.language,
                 base_url=url,
+                zone=datetime.now().astimezone().tzinfo or UTC,
             )
             delivery = Delivery(engine.outbox, config.channels, note=journal.note, language=config.language)
             try:
@@ -204,9 +207,9 @@ class App:
                 await self.commits.after(self.engine.evaluated_seq)
             try:
                 news = await anyio.to_thread.run_sync(self.engine.step, self.commits.last_seq)
-            except StoreError as error:
+            except SafelightError as error:
                 self.journal.note(Name.RULE_FAILED, str(error), "ERROR")
-                await anyio.sleep(1)
+                await anyio.sleep(JUDGE_AGAIN_S)
                 continue
             if news:
                 self.delivery.wake()

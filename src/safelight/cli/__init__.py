@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import Any, Final
@@ -56,6 +57,7 @@ def safelight() -> None:
 
 def main() -> None:
     """Run the command line: exit code 0 is fine, 1 failed, 2 is wrong usage."""
+    os.umask(0o077)  # what we store is the user's: nobody else on this machine reads it
     try:
         code = safelight(standalone_mode=False, auto_envvar_prefix="SAFELIGHT")
         sys.exit(code if isinstance(code, int) else 0)

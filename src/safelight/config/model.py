@@ -69,6 +69,7 @@ class Config(Section):
     """The whole file."""
 
     language: Literal["en", "zh-CN"] = "en"
+    """Of notifications and of what Safelight writes about itself; the page follows the browser."""
     server: Server = Server()
     store: StoreSection = StoreSection()
     alerts: AlertSection = AlertSection()

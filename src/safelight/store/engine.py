@@ -45,6 +45,8 @@ class Engine:
             "temp_directory": str(spill) if spill else "",
             "python_enable_replacements": False,
             "autoinstall_known_extensions": False,
+            # Gives memory back when idle: 140 instead of 200 MB after large questions over 10M events.
+            "allocator_background_threads": True,
         }
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None

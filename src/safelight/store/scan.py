@@ -1,8 +1,8 @@
 """The three questions a store answers, over one snapshot: newest first, oldest first, and any SELECT.
 
-`newest` and `oldest` take two steps: which events (few columns of many events), then their other columns (many of
-few events). At 1M events a segment that is 12 + 10 ms instead of 200. Segments are asked in growing groups, 1, 4, 16: one
-is enough for what is frequent, and what is rare does not pay a statement for each.
+`newest` and `oldest` take two steps: which events (few columns of many events), then their other columns (many of few
+events). At 1M events a segment that is 12 + 10 ms instead of 200. Segments are asked in growing groups, 1, 4, 16: one is
+enough for what is frequent, and what is rare does not pay a statement for each.
 """
 
 from __future__ import annotations

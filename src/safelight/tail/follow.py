@@ -64,7 +64,8 @@ class FollowedFile:
     def read(self, budget: int, now: float) -> Turn | None:
         """New records, from at most `budget` bytes; None when nothing is complete. Raises OSError."""
         size = os.fstat(self._fd).st_size
-        if size < self._read_to:  # truncated: what comes now is other content under the same name
+        if size < self._read_to or (size > self._read_to and not self._position.begins(self._fd)):
+            # Truncated, and perhaps longer again already: what comes now is other content under the same name.
             self._begin(Position.first(self.path, self._fd, earlier=self._position))
         chunk = os.pread(self._fd, min(TURN_BYTES, budget), self._read_to)
         self._read_to += len(chunk)

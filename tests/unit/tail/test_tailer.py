@@ -160,6 +160,15 @@ def test_a_truncated_file_is_new_content_with_new_ids(tmp_path):
     assert len(set(follower.ids)) == 3
 
 
+def test_a_file_truncated_and_already_longer_again_is_new_content(tmp_path):
+    log = tmp_path / "a.log"
+    append(log, '{"n":1}\n')
+    follower = Follower(log)
+    follower.read()
+    log.write_text('{"other":1}\n{"other":2}\n')
+    assert follower.read() == [b'{"other":1}', b'{"other":2}']
+
+
 def test_an_inode_used_again_is_another_file(tmp_path):
     log = tmp_path / "a.log"
     append(log, '{"n":1}\n')

@@ -1,0 +1,260 @@
+"""What the documentation shows exists: links, paths, configurations, commands, limits."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from urllib.parse import unquote
+
+import click
+import pytest
+
+from safelight.cli import safelight
+from safelight.config import load
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?<!\\)\[[^\]]*\]\(([^)\s]+)\)")
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+
+
+def prose(page):
+    return BLOCK.sub("", page.read_text(encoding="utf-8"))
+
+
+def blocks(*languages):
+    for page in PAGES:
+        for number, (_, language, content) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
+            if language in languages:
+                yield pytest.param(content, id=f"{page.relative_to(ROOT)}-{number}")
+
+
+def anchors(page):
+    """As GitHub makes them: lower case, punctuation gone, blanks to dashes."""
+    headings = HEADING.findall(prose(page))
+    plain = [LINK.sub(lambda found: found[0][1 : found[0].index("]")], heading) for heading in headings]
+    return {re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-") for heading in plain}
+
+
+@every_page
+def test_every_link_leads_somewhere(page):
+    dead = []
+    for target in LINK.findall(re.sub(r"`[^`]*`", "", prose(page))):
+        if re.match(r"[a-z]+:", target):
+            continue
+        path, _, anchor = unquote(target).partition("#")
+        there = (page.parent / path).resolve() if path else page
+        if not there.exists() or (anchor and anchor not in anchors(there)):
+            dead.append(target)
+    assert not dead
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_page_of_the_manual_is_reachable_from_its_index(language):
+    folder = ROOT / "docs" / language
+    linked = set(LINK.findall((folder / "index.md").read_text(encoding="utf-8")))
+    assert {str(page.relative_to(folder)) for page in folder.rglob("*.md")} - linked == {"index.md"}
+
+
+def test_the_manual_has_the_same_pages_in_both_languages():
+    pages = [
+        {page.relative_to(ROOT / "docs" / language) for page in (ROOT / "docs" / language).rglob("*.md")}
+        for language in ("en", "zh")
+    ]
+    assert pages[0] == pages[1]
+
+
+@pytest.mark.parametrize(
+    "page",
+    [ROOT / "docs" / "architecture.md", *sorted((ROOT / "docs" / "decisions").glob("*.md"))],
+    ids=lambda p: p.name,
+)
+def test_every_path_that_is_named_exists(page):
+    named = re.findall(r"`([\w.-]+/[\w./-]*|\w+\.(?:py|sql))`", prose(page))
+    assert [path for path in named if not exists(path)] == []
+
+
+def exists(path):
+    """From the root or from the package, with or without `.py`; the name of a file alone anywhere in the package."""
+    source = ROOT / "src" / "safelight"
+    places = [base / f"{path}{suffix}" for base in (ROOT, source) for suffix in ("", ".py")]
+    return any(place.exists() for place in places) or ("/" not in path and any(source.rglob(path)))
+
+
+@pytest.mark.parametrize("block", list(blocks("toml")))
+def test_a_configuration_that_is_shown_is_valid(block, tmp_path, monkeypatch):
+    for name in re.findall(r"env:(\w+)", block):
+        monkeypatch.setenv(name, "https://oapi.dingtalk.com/robot/send?access_token=0")
+    file = tmp_path / "safelight.toml"
+    file.write_text(block, encoding="utf-8")
+    config = load(file)
+    assert not config.left_out
+
+
+def commands():
+    """Every `safelight ...` of a block as a list of words, and those within a line up to their first pipe."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        shown = [
+            line
+            for _, language, content in BLOCK.findall(text)
+            if language in {"sh", "console", ""}
+            for line in joined(content)
+        ]
+        inline = re.findall(r"`(safelight(?: [^`.\[]+)?)`", BLOCK.sub("", text))  # `safelight ...` is no command line
+        for line in [*shown, *inline]:
+            for words in called(line):
+                yield pytest.param(words, line in inline, id=f"{page.relative_to(ROOT)}: {' '.join(words)[:80]}")
+
+
+def joined(content):
+    return content.replace("\\\n", " ").splitlines()
+
+
+def called(line):
+    try:
+        lexer = shlex.shlex(line.strip().removeprefix("$ "), posix=True, punctuation_chars="|&;<>()")
+        lexer.whitespace_split = True
+        words = list(lexer)
+    except ValueError:  # a quotation mark of prose
+        return
+    for start, word in enumerate(words):
+        if word.rsplit("/", 1)[-1] == "safelight" and (
+            start == 0 or "=" in words[start - 1] or words[start - 1] in "|&&;"
+        ):
+            rest = words[start + 1 :]
+            end = next((place for place, one in enumerate(rest) if set(one) <= set("|&;<>()")), len(rest))
+            yield rest[:end]
+
+
+def understood(command, words, name="safelight", above=None):
+    """Raises click's UsageError for what the command line would refuse."""
+    if isinstance(command, click.Group):
+        with click.Context(command, parent=above, info_name=name) as context:
+            if not words or words[0].startswith("-"):
+                assert not words or words[0] in {"--help", "-h", "--version"}, words
+                return
+            below = command.get_command(context, words[0])
+            assert below is not None, f"no command {words[0]}"
+            understood(below, words[1:], words[0], context)
+        return
+    try:
+        command.make_context(name, list(words), parent=above)
+    except click.exceptions.Exit:
+        return  # --help
+
+
+@pytest.mark.parametrize(("words", "inline"), list(commands()))
+def test_a_command_that_is_shown_is_understood(words, inline):
+    try:
+        understood(safelight, words)
+    except click.MissingParameter:
+        assert inline, "a command line needs its arguments"  # within a sentence its name may stand alone
+
+
+@pytest.mark.parametrize("block", list(blocks("json")))
+def test_json_that_is_shown_is_json(block):
+    for document in [block] if block.lstrip().startswith("{\n") else block.splitlines():
+        json.loads(document)
+
+
+@pytest.mark.parametrize("page", ["en/emit.md", "zh/emit.md", "en/alerts.md", "zh/alerts.md", "en/getting-started.md"])
+def test_python_that_is_shown_runs(page, tmp_path, monkeypatch):
+    monkeypatch.setenv("SAFELIGHT_SPOOL", str(tmp_path / "spool"))
+    for _, language, content in BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):
+        if language == "python":
+            subprocess.run([sys.executable, "-W", "error", "-c", content], cwd=tmp_path, check=True, timeout=60)
+
+
+MB = 1 << 20
+LIMITS = [
+    ("tail.lines", "MAX_LINE_BYTES", 4 * MB, "a line | 4 MB"),
+    ("tail.tailer", "STEP_BYTES", 4 * MB, "all files of a source | 4 MB"),
+    ("tail.follow", "TURN_BYTES", MB, "of one file 1 MB"),
+    ("tail.tailer", "RESCAN_S", 1.0, "every 1 s at most"),
+    ("tail.watch", "LOOK_AGAIN_S", 2.0, "every 2 s (Linux)"),
+    ("tail.watch", "POLL_S", 0.25, "0.25 s (elsewhere)"),
+    ("tail.records", "SILENCE_S", 0.1, "ends a record | 0.1 s"),
+    ("tail.once", "CHUNK_BYTES", 4 * MB, "`safelight ingest`) | 4 MB"),
+    ("processors.parse.line", "LINE_LIMIT", MB, "understood | 1 MB"),
+    ("processors.parse.line", "DEPTH_LIMIT", 100, "JSON | 100 levels"),
+    ("services.joiner", "MAX_LINES", 1_000, "1,000 lines"),
+    ("services.joiner", "MAX_BYTES", 256 << 10, "256 KB"),
+    ("web.api.arrivals", "MOST_BYTES", 64 * MB, "through the server | 64 MB"),
+    ("app.collect", "RETRY_S", (1.0, 2.0, 5.0, 10.0, 30.0), "after 1, 2, 5, 10, then every 30 s"),
+    ("store.frame", "MAX_PAYLOAD", 1 << 30, "one batch | 1 GB"),
+    ("store.hot", "MAX_EVENTS", 131_072, "131,072 events"),
+    ("store.hot", "MAX_BYTES", 32 * MB, "or 32 MB"),
+    ("store.hot", "REMEMBERED_BATCHES", 10_000, "remembered | 10,000"),
+    ("store.catalog", "HELD_IN_MEMORY", 2, "kept in memory | 2"),
+    ("store.merge", "MAX_EVENTS", 1 << 20, "1,048,576 events"),
+    ("store.merge", "MAX_MEMORY", 512 * MB, "512 MB in memory"),
+    ("store.engine", "MEMORY", "512MB", "all together | 512 MB"),
+    ("store.engine", "THREADS", 2, "2 threads"),
+    ("app.upkeep", "EVERY_S", 600.0, "applied | every 10 min"),
+    ("query.parse", "MAX_BYTES", 16_384, "a query, a SQL text | 16,384 bytes"),
+    ("query.sql_guard", "MAX_BYTES", 16_384, "a query, a SQL text | 16,384 bytes"),
+    ("query.parse", "MAX_COLUMNS", 100, "columns of a statistic | 100"),
+    ("query.filters", "MAX_DEPTH", 100, "depth of a query | 100"),
+    ("query.filters", "MAX_TERMS", 1_000, "terms of a query | 1,000"),
+    ("query.stats", "MAX_ROWS", 10_000, "of SQL | 10,000"),
+    ("answers", "MOST_ROWS", 10_000, "on a page | 10,000"),
+    ("answers.sql", "TIMEOUT_S", 30.0, "for an answer | 30 s"),
+    ("store.sandbox", "IDLE_S", 300.0, "unused | 5 min"),
+    ("store.sandbox_child", "MEMORY_MB", 512, "one at a time, 512 MB"),
+    ("store.sandbox_child", "MAX_BYTES", 64 * MB, "an answer of 64 MB"),
+    ("web.live", "PAUSE_S", 0.25, "4 times a second"),
+    ("web.live", "BATCH", 500, "500 events each"),
+    ("web.live", "HEARTBEAT_S", 15.0, "live stream | 15 s"),
+    ("alerts.state", "FIRING_MAX", 1_000, "that fire | 1,000"),
+    ("alerts.state", "KEEP_ALERTS", 10_000, "30 days, 10,000 alerts"),
+    ("alerts.when", "THRESHOLD_MAX", 1_000_000_000, "N up to 1,000,000,000"),
+    ("alerts.evaluate", "LABEL_MAX", 200, "label | 200 characters"),
+    ("alerts.evaluate", "TEXT_MAX", 2_000, "each text 2,000 characters"),
+    ("alerts.content", "DETAILED_MAX", 5, "by name | 5, 20"),
+    ("alerts.content", "NAMED_MAX", 20, "by name | 5, 20"),
+    ("alerts.content", "EVENTS_MAX", 10, "events | 10, each"),
+    ("alerts.content", "TITLE_MAX", 100, "100 and 400 characters, 6 lines"),
+    ("alerts.content", "LINE_MAX", 400, "100 and 400 characters, 6 lines"),
+    ("alerts.content", "TRACEBACK_LINES", 6, "100 and 400 characters, 6 lines"),
+    ("alerts.outbox", "WAITING_MAX", 1_000, "for a channel | 1,000"),
+    ("alerts.outbox", "BACKOFF_MAX_S", 3600.0, "1 h at most"),
+    ("channels.deliver", "WHOLE_TIMEOUT_S", 30, "30 s in all"),
+    ("channels.deliver", "READ_MAX", 64 << 10, "64 KB read"),
+    ("channels", "ANSWER_MAX", 300, "300 characters kept"),
+    ("channels.guard", "ADDRESSES_TRIED", 3, "tried | 3"),
+    ("channels.dingtalk", "BODY_MAX", 20_000, "20,000 bytes each"),
+    ("app.journal", "WAITING", 10_000, "for the store | 10,000"),
+    ("serve", "GRACE_S", 3, "3 s for open requests"),
+    ("app.app", "STOPPING_S", 5.0, "5 s for the last notes"),
+]
+
+
+@pytest.mark.parametrize(("module", "name", "value", "said"), LIMITS, ids=[f"{m}.{n}" for m, n, *_ in LIMITS])
+def test_a_limit_of_the_code_is_the_one_in_the_manual(module, name, value, said):
+    assert getattr(import_module(f"safelight.{module}"), name) == value, (
+        "change docs/en/limits.md and docs/zh/limits.md"
+    )
+    assert said in (ROOT / "docs" / "en" / "limits.md").read_text(encoding="utf-8")
+
+
+def test_the_limits_are_the_same_numbers_in_both_languages():
+    def numbers(language):
+        rows = (ROOT / "docs" / language / "limits.md").read_text(encoding="utf-8").splitlines()
+        return [set(re.findall(r"\d[\d,.]*\d|\d", row)) for row in rows if row.startswith("|")]
+
+    assert numbers("en") == numbers("zh")
+
+
+def test_a_fragment_of_the_changelog_has_a_kind():
+    names = [path.name for path in (ROOT / "changelog.d").iterdir()]
+    kinds = re.compile(r"[\w-]+\.(?:added|changed|fixed)\.md|template\.md\.jinja|\.gitkeep")
+    assert [name for name in names if not kinds.fullmatch(name)] == []

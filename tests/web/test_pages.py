@@ -1,0 +1,166 @@
+"""The frame and both pages, as every reader sees them."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from web.reading import DESKTOP, PHONE, Reader
+from web.serving import ROOT, Server, serving
+
+AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+READY = {"/": ".tiles", "/logs": "[role=listitem] .row", "/logs?q=*%20|%20stats%20count()%20by%20node": "table"}
+
+
+def ready(page: Page, path: str) -> None:
+    """Wait for what the page is about."""
+    page.wait_for_selector(READY[path])
+    page.wait_for_load_state("load")
+
+
+@pytest.mark.parametrize("path", ["/", "/logs"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_a_page_follows_theme_language_and_screen(
+    browser: Browser, server: Server, path: str, theme: str, language: str, size: dict[str, int]
+) -> None:
+    context = browser.new_context(viewport=size, color_scheme=theme, locale=language, has_touch=size is PHONE)
+    try:
+        reader = Reader(context.new_page())
+        page = reader.open(server.url + path)
+        ready(page, path)
+        root = page.locator("html")
+        expect(root).to_have_attribute("data-theme", theme)
+        expect(root).to_have_attribute("lang", language)
+        expect(page.locator("nav")).to_contain_text("日志" if language == "zh-CN" else "Logs")
+        for scrolling in ("html", "main", ".page"):
+            assert page.locator(scrolling).first.evaluate("node => node.scrollWidth <= node.clientWidth"), scrolling
+        assert reader.complaints == []
+    finally:
+        context.close()
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("path", list(READY))
+def test_a_page_passes_the_accessibility_rules(browser: Browser, server: Server, path: str, theme: str) -> None:
+    if not AXE.is_file():
+        pytest.skip("axe-core is not installed: run `npm ci` in ui/")
+    context = browser.new_context(viewport=DESKTOP, color_scheme=theme, locale="en", reduced_motion="reduce")
+    try:
+        page = context.new_page()
+        page.goto(server.url + path)
+        ready(page, path)
+        page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] })")
+        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+    finally:
+        context.close()
+
+
+def test_the_first_load_is_small(reader: Reader, server: Server) -> None:
+    sizes: list[int] = []
+    reader.page.on(
+        "response",
+        lambda answer: sizes.append(len(answer.body())) if answer.url.endswith((".js", ".css")) else None,
+    )
+    ready(reader.open(server.url + "/logs"), "/logs")
+    assert 0 < sum(sizes) < 300_000  # uncompressed; a third of it travels
+
+
+def test_theme_and_language_are_kept(reader: Reader, server: Server) -> None:
+    page = reader.open(server.url)
+    page.get_by_role("button", name="Switch to the light theme").click()
+    page.get_by_role("button", name="切换到中文").click()
+    expect(page.locator("nav")).to_contain_text("概览")
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("data-theme", "light")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    page.get_by_role("button", name="Switch to English").click()
+    assert page.evaluate("localStorage.getItem('safelight.language')") is None, "back at the browser's, it follows it"
+
+
+def test_an_unknown_path_leads_back(reader: Reader, server: Server) -> None:
+    page = reader.open(server.url + "/nowhere/at/all")
+    expect(page.get_by_role("heading")).to_have_text("Nothing is developed here")
+    page.get_by_role("link", name="Go to the overview").click()
+    ready(page, "/")
+    assert page.url == server.url + "/"
+
+
+def test_the_overview_leads_to_the_lines_behind_it(reader: Reader, server: Server) -> None:
+    page = reader.open(server.url + "/?range=6h")
+    ready(page, "/")
+    expect(page.locator(".tiles a").nth(1)).to_contain_text(re.compile("6[0-9]"))
+    chart = page.get_by_role("slider").bounding_box()
+    assert chart is not None
+    page.mouse.move(chart["x"] + 500, chart["y"] + 40)
+    page.mouse.down()
+    page.mouse.move(chart["x"] + 800, chart["y"] + 40, steps=4)
+    page.mouse.up()
+    page.wait_for_url("**/logs?*from=*to=*")
+    page.go_back()
+    page.wait_for_url("**/?range=6h")
+    page.locator("section", has_text="Slowest nodes").get_by_role("link", name="LoadImage").click()
+    page.wait_for_url("**/logs?q=node*LoadImage*")
+    page.wait_for_selector(READY["/logs"])
+    assert reader.complaints == []
+
+
+def test_an_error_shows_up_by_itself(reader: Reader, server: Server) -> None:
+    page = reader.open(server.url)
+    ready(page, "/")
+    expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Live")
+    server.write(level="ERROR", message="the lamp went out", workflow_id="wf-new")
+    latest = page.locator("section", has_text="Latest errors")
+    expect(latest).to_contain_text("the lamp went out")
+    latest.get_by_role("link", name="the lamp went out").click()
+    page.wait_for_url("**/logs?q=workflow_id*wf-new*")
+    expect(page.get_by_role("list", name="Log lines").get_by_role("listitem")).to_have_count(1)
+
+
+def test_the_empty_page_says_what_to_do_and_turns_green(reader: Reader, empty_server: Server) -> None:
+    page = reader.open(empty_server.url)
+    expect(page.get_by_role("heading", level=1)).to_have_text("The lamp is on. Waiting for the first event.")
+    for command in ("safelight.toml", "safelight_emit", "safelight ingest", "safelight up --demo"):
+        expect(page.locator("pre", has_text=command)).to_be_visible()
+    expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Live")
+    empty_server.write(message="hello")
+    expect(page.get_by_role("heading", level=1)).to_have_text("The first event has arrived")
+    ready(page, "/")
+    assert reader.complaints == []
+
+
+def test_a_server_that_goes_and_comes_back_is_noticed(reader: Reader, tmp_path: Path) -> None:
+    with serving(tmp_path) as first:
+        page = reader.open(first.url + "/logs")
+        expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Connected")
+        port = int(first.url.rpartition(":")[2])
+        first.write(message="before")
+    expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Server gone", timeout=60_000)
+    expect(page.get_by_role("alert").first).to_contain_text("does not answer")
+    with serving(tmp_path, port=port):
+        expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Connected", timeout=60_000)
+        expect(page.get_by_role("list", name="Log lines")).to_contain_text("before")
+
+
+@pytest.mark.skipif(
+    os.environ.get("SAFELIGHT_WRITE_SCREENSHOTS") != "1", reason="SAFELIGHT_WRITE_SCREENSHOTS=1 asks for it"
+)
+def test_the_picture_of_the_readme_is_taken(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path, "--demo") as demo:
+        context = browser.new_context(viewport=DESKTOP, color_scheme="dark", locale="en", device_scale_factor=2)
+        page = context.new_page()
+        page.goto(demo.url)
+        expect(page.get_by_text("Simulated data")).to_be_visible()
+        page.wait_for_selector(".tiles", timeout=60_000)
+        page.wait_for_selector("section:has-text('Slowest nodes') table", timeout=60_000)
+        picture = ROOT / "docs" / "images" / "overview.png"
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=picture)
+        context.close()
+        assert picture.stat().st_size > 50_000
