@@ -8,17 +8,19 @@ from .batch import Process, compose
 from .processors import Processor
 from .processors.enrich import Enrich
 from .processors.fingerprint import Fingerprint
+from .processors.locate import Locate
 from .processors.parse import Parse
 from .processors.redact import Redact
 
 
 def chain(processors: Sequence[Processor], profile: str | None = None, timezone: str | None = None) -> Process:
-    """What happens to the raw lines of one source: understood, given their host, the configured steps, grouped by
+    """What happens to the raw lines of one source: understood, given their node and host, the configured steps, grouped by
     error, and always redacted before disk (laws, 5), by the configured `redact` or the default one."""
     own_redaction = any(isinstance(processor, Redact) for processor in processors)
     return compose(
         [
             Parse(profile=profile, timezone=timezone).build(),
+            Locate().build(),
             Enrich().build(),
             *(processor.build() for processor in processors),
             Fingerprint().build(),

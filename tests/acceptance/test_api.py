@@ -8,6 +8,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -75,7 +76,7 @@ def test_a_statistic_answers_rows(server):
         "/events", q="* | stats avg(duration_ms), p95(duration_ms), count() by node | sort -avg | limit 3"
     )
     assert answer["columns"] == ["node", "avg_duration_ms", "p95_duration_ms", "count"]
-    assert [row["node"] for row in answer["rows"]][0] == "UltimateSDUpscale"
+    assert answer["rows"][0]["node"] == "UltimateSDUpscale"
 
 
 def test_the_time_can_be_bounded_from_outside_the_query(server):
@@ -88,7 +89,7 @@ def test_the_histogram_has_every_step_and_all_events(server):
     assert answer["total"] == COUNT
     assert sum(sum(bucket["counts"].values()) for bucket in answer["buckets"]) == COUNT
     steps = [datetime.fromisoformat(bucket["at"]) for bucket in answer["buckets"]]
-    assert {(b - a).total_seconds() * 1000 for a, b in zip(steps, steps[1:], strict=False)} == {answer["step_ms"]}
+    assert {(b - a).total_seconds() * 1000 for a, b in pairwise(steps)} == {answer["step_ms"]}
 
 
 def test_facets_count_values_and_what_lacks_the_field(server):
@@ -109,7 +110,8 @@ def test_the_context_of_an_event_is_what_its_source_said_around_it(server):
 def test_sql_reads_events_and_nothing_else(server):
     asked = json.dumps(
         {
-            "sql": "SELECT node, AVG(duration_ms) AS a FROM comfyui_logs WHERE timestamp > now()-30d GROUP BY node ORDER BY a DESC"
+            "sql": "SELECT node, AVG(duration_ms) AS a FROM comfyui_logs WHERE timestamp > now()-30d "
+            "GROUP BY node ORDER BY a DESC"
         }
     )
     status, _, body = ask(server, "/api/v1/sql", "POST", {"Content-Type": "application/json"}, asked)

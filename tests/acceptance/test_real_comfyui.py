@@ -11,28 +11,23 @@ or outputs are touched.
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
-import hmac
 import json
 import os
-import re
 import socket
 import subprocess
-import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
+
+from support.providers import DingTalk
+from support.running import Running, running
 
 COMFYUI = os.environ.get("SAFELIGHT_COMFYUI")
 COMFYUI_PYTHON = os.environ.get("SAFELIGHT_COMFYUI_PYTHON")
@@ -93,73 +88,22 @@ def process(command: list[str], output: Path, **options: Any) -> Iterator[subpro
     """A program whose output and errors are appended to a file, as `>> FILE 2>&1` does; ended with the block."""
     with (
         output.open("ab") as file,
-        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, **options) as running,
+        subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=file, **options) as started,
     ):
         try:
-            yield running
+            yield started
         finally:
-            running.terminate()
+            started.terminate()
             try:
-                running.wait(timeout=20)
+                started.wait(timeout=20)
             except subprocess.TimeoutExpired:
-                running.kill()
-
-
-class DingTalk:
-    """A robot as DingTalk's: checks the signature, answers HTTP 200 with an errcode inside, keeps what it was sent."""
-
-    def __init__(self) -> None:
-        self.accepted: list[dict[str, Any]] = []
-        self.refused: list[str] = []
-        robot = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                problem = robot.wrong_with(self.path)
-                if problem:
-                    robot.refused.append(problem)
-                    answer = {"errcode": 310000, "errmsg": problem}
-                else:
-                    robot.accepted.append(json.loads(body))
-                    answer = {"errcode": 0, "errmsg": "ok"}
-                payload = json.dumps(answer).encode()
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(payload)))
-                self.end_headers()
-                self.wfile.write(payload)
-
-            def log_message(self, *_: object) -> None:
-                """Nothing: the test's output is for the test."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/robot/send?access_token=darkroom"
-
-    @staticmethod
-    def wrong_with(path: str) -> str | None:
-        """Why DingTalk would refuse this address, or None: sign = base64(HMAC-SHA256(secret, "timestamp\\nsecret")),
-        at most an hour old.
-        """
-        query = parse_qs(urlsplit(path).query)
-        if query.get("access_token") != ["darkroom"]:
-            return "token is not exist"
-        stamp, sign = query.get("timestamp", [""])[0], query.get("sign", [""])[0]
-        if not stamp.isdigit() or abs(int(stamp) / 1000 - time.time()) > 3600:
-            return "invalid timestamp"
-        digest = hmac.new(SECRET.encode(), f"{stamp}\n{SECRET}".encode(), hashlib.sha256).digest()
-        return None if hmac.compare_digest(sign, base64.b64encode(digest).decode()) else "sign not match"
+                started.kill()
 
 
 @pytest.fixture
 def dingtalk() -> Iterator[DingTalk]:
-    robot = DingTalk()
-    with robot.server:
-        thread = threading.Thread(target=robot.server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
+    with DingTalk(secret=SECRET) as robot:
         yield robot
-        robot.server.shutdown()
-        thread.join()
 
 
 class ComfyUI:
@@ -215,50 +159,20 @@ def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
     server = ComfyUI(f"http://127.0.0.1:{port}", console)
 
     def ready() -> bool:
-        if running.poll() is not None:
-            pytest.fail(f"ComfyUI ended with status {running.returncode}:\n{server.said().decode(errors='replace')}")
+        if started.poll() is not None:
+            pytest.fail(f"ComfyUI ended with status {started.returncode}:\n{server.said().decode(errors='replace')}")
         with contextlib.suppress(httpx.TransportError):
             return httpx.get(f"{server.url}/system_stats", timeout=5).status_code == 200
         return False
 
-    with process(command, console, cwd=COMFYUI) as running:
+    with process(command, console, cwd=COMFYUI) as started:
         eventually(ready, within_s=180, what="ComfyUI answers")
         yield server
 
 
-class Safelight:
-    """A running `safelight up`."""
-
-    def __init__(self, url: str, environment: dict[str, str]) -> None:
-        self.url = url
-        self.environment = environment
-        self.http = httpx.Client(base_url=f"{url}/api/v1", timeout=30)
-
-    def find(self, query: str) -> list[dict[str, Any]]:
-        """What the API answers."""
-        answer = self.http.get("/events", params={"q": query, "from": "now-1h", "limit": 100})
-        assert answer.status_code == 200, answer.text
-        events: list[dict[str, Any]] = answer.json()["events"]
-        return events
-
-    def query(self, query: str) -> list[dict[str, Any]]:
-        """What the command prints."""
-        command = [safelight_command(), "query", query, "--format", "ndjson", "--since", "1h", "--url", self.url]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=60, check=False)
-        assert done.returncode == 0, done.stderr
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-
-def safelight_command() -> str:
-    """The command that was installed beside this Python."""
-    return str(Path(sys.executable).with_name("safelight"))
-
-
 @pytest.fixture
-def safelight(tmp_path: Path, comfyui: ComfyUI, dingtalk: DingTalk) -> Iterator[Safelight]:
-    config = tmp_path / "safelight.toml"
-    config.write_text(
-        f"""
+def safelight(tmp_path: Path, comfyui: ComfyUI, dingtalk: DingTalk) -> Iterator[Running]:
+    config = f"""
         [alerts]
         default_rules = false
 
@@ -277,28 +191,15 @@ def safelight(tmp_path: Path, comfyui: ComfyUI, dingtalk: DingTalk) -> Iterator[
         [[rules]]
         id = "any-error"
         when = "any level:ERROR"
-        """,
-        encoding="utf-8",
-    )
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("SAFELIGHT_")}
-    environment["SAFELIGHT_SPOOL"] = str(tmp_path / "spool")
-    environment["DARKROOM_ROBOT_SECRET"] = SECRET
-    said = tmp_path / "safelight.out"
-    command = [safelight_command(), "up", "--config", str(config), "--data", str(tmp_path / "data"), "--port", "0"]
+        """
+    with running(tmp_path, config, DARKROOM_ROBOT_SECRET=SECRET) as server:
+        server.until('"To see the GUI go to"', within_s=30)
+        yield server
 
-    def address() -> str | None:
-        text = said.read_text(encoding="utf-8", errors="replace")
-        if running.poll() is not None:
-            pytest.fail(f"safelight up ended with status {running.returncode}:\n{text[-3000:]}")
-        found = re.search(r"Safelight is at (http://127\.0\.0\.1:\d+)", text)
-        return found and found[1]
 
-    with process(command, said, env=environment) as running:
-        url = eventually(address, within_s=30, what="safelight up says where it is")
-        server = Safelight(url, environment)
-        with server.http:
-            eventually(lambda: server.find('"To see the GUI go to"'), within_s=30, what="the console has been read")
-            yield server
+def query(server: Running, text: str) -> list[dict[str, Any]]:
+    """What the command prints."""
+    return [json.loads(line) for line in server.cli("query", text, "--format", "ndjson").stdout.splitlines()]
 
 
 def first_seen(comfyui: ComfyUI, text: str) -> float:
@@ -329,22 +230,23 @@ FAILURES = [
 
 @pytest.mark.parametrize("expected", FAILURES, ids=lambda failure: failure.node)
 def test_a_failed_node_is_one_event_with_its_traceback_found_within_a_second_and_told_to_the_team(
-    comfyui: ComfyUI, safelight: Safelight, dingtalk: DingTalk, expected: Failure
+    comfyui: ComfyUI, safelight: Running, dingtalk: DingTalk, expected: Failure
 ):
     with ThreadPoolExecutor(1) as watcher:
         printed = watcher.submit(first_seen, comfyui, f"\n{expected.last_line}\n")
         prompt_id = comfyui.submit(expected.node)
         condition = f'level:ERROR error_type:"{expected.error_type}"'
-        eventually(lambda: safelight.find(condition), within_s=30, what="the API finds the failure")
+        eventually(lambda: safelight.events(condition), within_s=30, what="the API finds the failure")
         found_at = time.monotonic()
         assert found_at - printed.result() < 1.0  # seconds
 
     comfyui.wait_until_over(prompt_id)
-    eventually(lambda: safelight.find('"Prompt executed"'), within_s=10, what="the last line has been read")
-    failures = safelight.query("level:ERROR error_type:*")
+    safelight.until('"Prompt executed"')
+    failures = query(safelight, "level:ERROR error_type:*")
     assert len(failures) == 1
     [failure] = failures
     assert failure["service"] == "comfyui"
+    assert failure["node"] == expected.node
     assert failure["error_type"] == expected.error_type
     assert failure["error_message"] == expected.error_message
     assert failure["traceback"].startswith("Traceback (most recent call last):\n")
@@ -354,16 +256,18 @@ def test_a_failed_node_is_one_event_with_its_traceback_found_within_a_second_and
     assert "parse_error" not in failure
     assert "\x1b" not in "".join(str(value) for value in failure.values())  # newer versions colour their files
 
-    eventually(lambda: dingtalk.accepted or dingtalk.refused, within_s=30, what="DingTalk hears of it")
-    assert dingtalk.refused == []
-    assert any(expected.error_message in json.dumps(message, ensure_ascii=False) for message in dingtalk.accepted)
+    (told,) = dingtalk.wait(1)
+    assert dingtalk.accepted() == [told]  # signed as DingTalk checks it
+    message = told.json["markdown"]["text"]
+    assert expected.error_message in message
+    assert expected.node in message
 
 
-def test_one_failure_adds_exactly_one_error(comfyui: ComfyUI, safelight: Safelight):
-    earlier = {event["id"] for event in safelight.query("level:ERROR")}
+def test_one_failure_adds_exactly_one_error(comfyui: ComfyUI, safelight: Running):
+    earlier = {event["id"] for event in query(safelight, "level:ERROR")}
 
     comfyui.wait_until_over(comfyui.submit("ImageThatFails"))
-    eventually(lambda: safelight.find('"Prompt executed"'), within_s=10, what="the last line has been read")
+    safelight.until('"Prompt executed"')
 
-    errors = [event for event in safelight.query("level:ERROR") if event["id"] not in earlier]
+    errors = [event for event in query(safelight, "level:ERROR") if event["id"] not in earlier]
     assert [event.get("error_type") for event in errors] == ["ValueError"]

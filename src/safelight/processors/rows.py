@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ def flat(column: Any) -> pa.Array:
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
-def replaced(batch: Batch, name: str, mask: pa.Array, values: list[str]) -> Batch:
+def replaced(batch: Batch, name: str, mask: pa.Array, values: Sequence[str | None]) -> Batch:
     """The batch with other text in the rows of `mask`, which has no nulls; one value for each."""
     texts = pa.array(values, SCHEMA.field(name).type)
     return batch.with_column(name, pc.replace_with_mask(flat(batch[name]), mask, texts))

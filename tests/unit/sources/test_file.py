@@ -32,7 +32,13 @@ async def test_a_line_arrives_with_its_place_and_labels(tmp_path):
             (row,) = arrival.batch.table.to_pylist()
             break
     kept = {name: row[name] for name in ("raw", "source", "service", "instance", "tag")}
-    assert kept == {"raw": '{"n":1}', "source": str(log), "service": "comfyui", "instance": "gpu-1", "tag": "comfyui.raw"}
+    assert kept == {
+        "raw": '{"n":1}',
+        "source": str(log),
+        "service": "comfyui",
+        "instance": "gpu-1",
+        "tag": "comfyui.raw",
+    }
     assert len(arrival.checkpoint) == 1
 
 
