@@ -76,21 +76,25 @@ def _cell(value: Any) -> Any:
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
-    """Aligned columns, the last one cut at the edge of the terminal."""
+    """Aligned columns, cut to fit where there is a terminal; whole where the output goes elsewhere."""
     listed = list(rows)
     names = list(columns or dict.fromkeys(name for row in listed for name in row))
     if not names:
         return
     cells = [[harmless(_shown(row.get(name))) for name in names] for row in listed]
     widths = [max([width(name), *(width(row[i]) for row in cells)]) for i, name in enumerate(names)]
-    room = shutil.get_terminal_size((160, 24)).columns if sys.stdout.isatty() else sum(widths) + 2 * len(widths)
-    widths = [min(wide, max(12, room // 2)) for wide in widths[:-1]] + [
-        max(10, room - sum(widths[:-1]) - 2 * len(names))
-    ]
+    if sys.stdout.isatty():
+        widths = _fitted(widths, shutil.get_terminal_size().columns)
     click.echo(click.style("  ".join(fit(n, w) for n, w in zip(names, widths, strict=True)).rstrip(), bold=True))
     for row, line in zip(listed, cells, strict=True):
         text = "  ".join(fit(cell, w) for cell, w in zip(line, widths, strict=True)).rstrip()
         click.echo(click.style(text, fg=_COLOUR.get(str(row.get("level")))))
+
+
+def _fitted(widths: list[int], room: int) -> list[int]:
+    """Widths that fill the terminal: no column takes more than half, the last one what is left."""
+    fixed = [min(wide, max(12, room // 2)) for wide in widths[:-1]]
+    return [*fixed, min(widths[-1], max(10, room - sum(fixed) - 2 * len(fixed)))]
 
 
 def _shown(value: Any) -> str:
