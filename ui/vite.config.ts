@@ -15,7 +15,7 @@ function ownWordsOnly(): Plugin {
 }
 
 export default defineConfig({
-  plugins: [ownWordsOnly(), svelte()],
+  plugins: [ownWordsOnly(), svelte({ configFile: false })],
   build: {
     outDir: '../src/safelight/web/page',
     emptyOutDir: true,

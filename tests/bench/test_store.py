@@ -147,12 +147,12 @@ def test_a_page_against_one_statement_over_the_whole_view(stored, what, where, n
 
 def test_a_thousand_small_batches_against_one(week, tmp_path):
     one = Batch(pa.concat_tables([batch.table for batch in week[:5]]))
-    sql = Sql("SELECT node, avg(duration_ms) AS ms FROM events GROUP BY node ORDER BY node")
+    sql = Sql("SELECT node, count(*) AS n, max(duration_ms) AS ms FROM events GROUP BY node ORDER BY node")
     with SegmentStore.open(tmp_path / "one") as whole, SegmentStore.open(tmp_path / "many") as many:
         whole.append(one)
         for start in range(0, len(one), 10):
             many.append(Batch(one.table.slice(start, 10)))
         assert many.run(sql).to_pylist() == whole.run(sql).to_pylist()
         ratio = cpu(lambda: many.run(sql), 10) / cpu(lambda: whole.run(sql), 10)
-    print(f"\naverage by node over 1,000 small batches: {ratio:.1f} times the CPU of one batch")
+    print(f"\nfigures by node over 1,000 small batches: {ratio:.1f} times the CPU of one batch")
     assert ratio < 5

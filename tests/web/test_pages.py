@@ -153,7 +153,9 @@ def test_a_server_that_goes_and_comes_back_is_noticed(reader: Reader, tmp_path: 
 )
 def test_the_picture_of_the_readme_is_taken(browser: Browser, tmp_path: Path) -> None:
     with serving(tmp_path, "--demo") as demo:
-        context = browser.new_context(viewport=DESKTOP, color_scheme="dark", locale="en", device_scale_factor=2)
+        context = browser.new_context(
+            viewport=DESKTOP, color_scheme="dark", locale="en", device_scale_factor=2, reduced_motion="reduce"
+        )
         page = context.new_page()
         page.goto(demo.url)
         expect(page.get_by_text("Simulated data")).to_be_visible()

@@ -9,8 +9,8 @@ from .ast import All, Filter
 from .predicate import where
 from .sql import Sql
 
-# An event that names a node and a duration is one execution of it, whatever the service calls the event; but the time of
-# a whole run, or of loading a model, is not the time of the node that it names.
+# An event that names a node and a duration is one execution of it, whatever the service calls the event; but the time
+# of a whole run, or of loading a model, is not the time of the node that it names.
 _OF_OTHERS = "('run_finished', 'run_failed', 'run_interrupted', 'run_lost', 'model_loaded')"
 _COLUMNS = (
     'SELECT "node", count(*) FILTER (recent) AS "count", avg("duration_ms") FILTER (recent) AS "avg_ms"',

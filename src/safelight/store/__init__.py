@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -57,11 +57,20 @@ class Store(Protocol):
         ...
 
     def newest(
-        self, where: Sql, span: Span = EVERYTHING, *, limit: int, before: Cursor | None = None, timeout_s: float = 30
+        self,
+        where: Sql,
+        span: Span = EVERYTHING,
+        *,
+        limit: int,
+        before: Cursor | None = None,
+        containing: Sequence[str] = (),
+        timeout_s: float = 30,
     ) -> pa.Table:
         """At most `limit` events for which `where` holds, newest first by (timestamp, seq), with all columns and `seq`.
 
         Walks the hot part and the segments from the newest backwards and stops when the rest cannot matter.
+        `containing`: phrases that every event for which `where` holds has in its free text (`query.fields.TEXTS`), in
+        any case. They change no answer; the store passes by what cannot hold them.
         Raises QueryTooCostly over `timeout_s`.
         """
         ...
@@ -70,8 +79,13 @@ class Store(Protocol):
         """The same in the order of `seq` ascending: what a live stream or a rule resumes from."""
         ...
 
-    def run(self, sql: Sql, span: Span = EVERYTHING, *, timeout_s: float = 30) -> pa.Table:
-        """The answer of one SELECT over the relation `events`, which holds the span. For our own, compiled SQL."""
+    def run(
+        self, sql: Sql, span: Span = EVERYTHING, *, containing: Sequence[str] = (), timeout_s: float = 30
+    ) -> pa.Table:
+        """The answer of one SELECT over the relation `events`, which holds the span. For our own, compiled SQL.
+
+        `containing`: as for `newest`, of the events that the SELECT counts.
+        """
         ...
 
     def figures(self) -> Figures:

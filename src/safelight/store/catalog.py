@@ -17,7 +17,17 @@ from .extent import Extent
 from .files import StoreFile
 
 FOOTER_KEY: Final = b"safelight"
-"""Where a segment's extent stands in its Parquet footer."""
+WORDS_KEY: Final = b"safelight.words"
+"""Where a segment's extent, and the words of each of its row groups, stand in its Parquet footer."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowGroup:
+    """A part of a segment: its rows from `first` to `last`, and the words of their free text, if known."""
+
+    first: int
+    last: int
+    words: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +38,7 @@ class Segment:
     extent: Extent
     bytes: int
     current: bool  # whether it has exactly today's columns
+    row_groups: tuple[RowGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +64,25 @@ def read_segment(file: StoreFile) -> Segment:
     try:
         size = file.path.stat().st_size
         metadata = pq.read_metadata(file.path)
-        extent = msgspec.json.decode((metadata.metadata or {})[FOOTER_KEY], type=Extent)
+        footer = metadata.metadata or {}
+        extent = msgspec.json.decode(footer[FOOTER_KEY], type=Extent)
+        words = msgspec.json.decode(footer.get(WORDS_KEY, b"[]"), type=list[str | None])
         current = metadata.schema.to_arrow_schema().equals(STORED)
     except FileNotFoundError:
         raise
     except (OSError, pa.ArrowException, KeyError, msgspec.DecodeError) as error:
         raise StoreCorrupt("store.damaged", file=file.path.name, reason=short(error)) from error
-    return Segment(file, extent, size, current)
+    return Segment(file, extent, size, current, _row_groups(metadata, words))
+
+
+def _row_groups(metadata: pq.FileMetaData, words: list[str | None]) -> tuple[RowGroup, ...]:
+    groups = []
+    first = 0
+    for index in range(metadata.num_row_groups):
+        rows = metadata.row_group(index).num_rows
+        groups.append(RowGroup(first, first + rows - 1, words[index] if index < len(words) else None))
+        first += rows
+    return tuple(groups)
 
 
 HELD_IN_MEMORY: Final = 2

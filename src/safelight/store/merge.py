@@ -84,7 +84,7 @@ def merge(directory: Path, group: Sequence[Segment], check: Callable[[], None]) 
             check()
             yield table
 
-    files.publish(segment.path, lambda aside: write_segment(aside, tables(), rows))
+    files.publish(segment.path, lambda aside: write_segment(aside, tables(), rows, with_words=True))
     return read_segment(segment)
 
 

@@ -1,8 +1,8 @@
 """The three questions a store answers, over one snapshot: newest first, oldest first, and any SELECT.
 
 `newest` and `oldest` take two steps: which events (few columns of many events), then their other columns (many of few
-events). At 1M events a segment that is 12 + 10 ms instead of 200. Segments are asked in growing groups, 1, 4, 16: one is
-enough for what is frequent, and what is rare does not pay a statement for each.
+events). At 1M events a segment that is 12 + 10 ms instead of 200. Segments are asked in growing groups, 1, 4, 16: one
+is enough for what is frequent, and what is rare does not pay a statement for each.
 """
 
 from __future__ import annotations
@@ -15,25 +15,35 @@ import pyarrow.compute as pc
 
 from ..query.sql import Span, Sql
 from . import Cursor
-from .catalog import Hot, Segment, Snapshot
+from .catalog import Hot, RowGroup, Segment, Snapshot
 from .chunks import STORED
 from .engine import Session
 from .extent import to_us
 from .hot import HotReader
+from .vocabulary import may_hold, needed
 
 _COLUMNS: Final = ", ".join(f'"{name}"' for name in STORED.names)
 _KEY: Final = pa.schema([("us", pa.int64()), ("seq", pa.int64())])
 EMPTY: Final = STORED.empty_table()
 
 
-def newest(session: Session, snapshot: Snapshot, where: Sql, span: Span, limit: int, before: Cursor | None) -> pa.Table:
+def newest(
+    session: Session,
+    snapshot: Snapshot,
+    where: Sql,
+    span: Span,
+    limit: int,
+    before: Cursor | None,
+    containing: Sequence[str],
+) -> pa.Table:
     """At most `limit` matching events, newest first by (timestamp, seq)."""
+    parts = needed(containing)
     hot = _hot_table(snapshot.hots, span)
-    segments = [one for one in snapshot.segments if one.extent.touches(span) and _reaches(one, before)]
+    segments = [one for one in _segments(snapshot, span, parts) if _reaches(one, before)]
     segments.sort(key=lambda one: one.extent.max_us, reverse=True)
     session.register({"hot": hot, "none": EMPTY})
     found = _KEY.empty_table()
-    for relation, latest_us in _newest_first(hot, segments):
+    for relation, latest_us in _newest_first(hot, segments, parts):
         floor_us = found["us"][limit - 1].as_py() if len(found) >= limit else None
         if floor_us is not None and latest_us is not None and latest_us < floor_us:
             break
@@ -52,7 +62,7 @@ def newest(session: Session, snapshot: Snapshot, where: Sql, span: Span, limit: 
 def oldest(session: Session, snapshot: Snapshot, where: Sql, span: Span, limit: int) -> pa.Table:
     """At most `limit` matching events in the order of `seq`. Numbers ascend from segment to segment: no walk back."""
     hot = _hot_table(snapshot.hots, span)
-    segments = [one for one in snapshot.segments if one.extent.touches(span)]
+    segments = _segments(snapshot, span, ())
     session.register({"hot": hot, "none": EMPTY})
     text, values = _matching(where, span, None, None)
     found = _KEY.empty_table()
@@ -68,21 +78,21 @@ def oldest(session: Session, snapshot: Snapshot, where: Sql, span: Span, limit: 
     return _fetch(session, hot, segments, found).sort_by("seq")
 
 
-def run(session: Session, snapshot: Snapshot, sql: Sql, span: Span) -> pa.Table:
+def run(session: Session, snapshot: Snapshot, sql: Sql, span: Span, containing: Sequence[str]) -> pa.Table:
     """The answer of one SELECT over `events`, which holds the span."""
-    define_events(session, snapshot, span)
+    define_events(session, snapshot, span, needed(containing))
     return session.ask(sql.text, sql.parameters)
 
 
-def define_events(session: Session, snapshot: Snapshot, span: Span, condition: str = "TRUE") -> None:
-    """Let `events` be the snapshot's events of the span for which a condition without parameters holds."""
+def define_events(session: Session, snapshot: Snapshot, span: Span, parts: Sequence[str] = ()) -> None:
+    """Let `events` be the snapshot's events of the span, less what cannot have certain words in its text."""
     hot = _hot_table(snapshot.hots, span)
     session.register({"hot": hot, "none": EMPTY})
-    segments = [one for one in snapshot.segments if one.extent.touches(span)]
-    where = " AND ".join([f"({condition})", *_bounds(span)])
+    segments = _segments(snapshot, span, parts)
+    where = " AND ".join(_bounds(span) or ["TRUE"])
     pieces = [f"SELECT {_COLUMNS} FROM hot WHERE {where}"]  # noqa: S608  (numbers of ours)
     if segments:
-        pieces.append(f"SELECT {_COLUMNS} FROM {_files(segments)} WHERE {where}")  # noqa: S608
+        pieces.append(f"SELECT {_COLUMNS} FROM {_files(segments, parts)} WHERE {where}")  # noqa: S608
     session.execute(f"CREATE OR REPLACE TEMP VIEW events AS {' UNION ALL '.join(pieces)}")
 
 
@@ -93,16 +103,25 @@ def _hot_table(hots: Iterable[Hot], span: Span) -> pa.Table:
     return pa.concat_tables(tables) if tables else EMPTY
 
 
+def _segments(snapshot: Snapshot, span: Span, parts: Sequence[str]) -> list[Segment]:
+    """The segments that can hold events of the span with these parts of words in their text."""
+    return [
+        one
+        for one in snapshot.segments
+        if one.extent.touches(span) and any(may_hold(group.words, parts) for group in one.row_groups)
+    ]
+
+
 def _reaches(segment: Segment, before: Cursor | None) -> bool:
     return before is None or segment.extent.min_us <= to_us(before.timestamp)
 
 
-def _newest_first(hot: pa.Table, segments: Sequence[Segment]) -> Iterator[tuple[str, int | None]]:
+def _newest_first(hot: pa.Table, segments: Sequence[Segment], parts: Sequence[str]) -> Iterator[tuple[str, int | None]]:
     """What to ask, in order, and the latest time it can hold (None: ask in any case)."""
     if len(hot):
         yield "hot", None
     for group in _growing(segments):
-        yield _files(group), group[0].extent.max_us
+        yield _files(group, parts), group[0].extent.max_us
 
 
 def _growing(segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
@@ -112,12 +131,30 @@ def _growing(segments: Sequence[Segment]) -> Iterator[Sequence[Segment]]:
         start, size = start + size, size * 4
 
 
-def _files(segments: Sequence[Segment]) -> str:
-    """The relation of some segments, in today's columns whatever version wrote them."""
-    paths = ", ".join(_literal(_no_pattern(str(segment.file.path))) for segment in segments)
-    if all(segment.current for segment in segments):
-        return f"read_parquet([{paths}])"
-    return f'(FROM "none" UNION ALL BY NAME FROM read_parquet([{paths}], union_by_name = true))'
+def _files(segments: Sequence[Segment], parts: Sequence[str] = ()) -> str:
+    """The relation of some segments, in today's columns whatever version wrote them, and without the row groups that
+    cannot have certain parts of words in their text."""
+    whole: list[Segment] = []
+    relations: list[str] = []
+    for one in segments:
+        groups = [group for group in one.row_groups if may_hold(group.words, parts)]
+        if len(groups) == len(one.row_groups):
+            whole.append(one)
+        else:
+            relations += [_rows(one, group) for group in groups]
+    if whole:
+        paths = ", ".join(_literal(_no_pattern(str(one.file.path))) for one in whole)
+        relations.insert(0, f"FROM read_parquet([{paths}], union_by_name = {not all(one.current for one in whole)})")
+    if all(one.current for one in segments):
+        joined = " UNION ALL ".join(relations)
+    else:
+        joined = " UNION ALL BY NAME ".join(['FROM "none"', *relations])
+    return f"({joined})"
+
+
+def _rows(segment: Segment, group: RowGroup) -> str:
+    path = _literal(_no_pattern(str(segment.file.path)))
+    return f"SELECT * FROM read_parquet([{path}]) WHERE file_row_number BETWEEN {group.first} AND {group.last}"  # noqa: S608
 
 
 def file_list(segments: Sequence[Segment]) -> str:

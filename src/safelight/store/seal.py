@@ -8,6 +8,7 @@ quarter of the time. Bloom filters cost 1 to 2 bytes an event and make looking u
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,14 +18,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from . import files
-from .catalog import FOOTER_KEY, Segment, read_segment
+from .catalog import FOOTER_KEY, WORDS_KEY, Segment, read_segment
 from .chunks import STORED, View
 from .extent import NOTHING, extent_of, together
 from .files import StoreFile
+from .vocabulary import vocabulary
 
 ROW_GROUP_EVENTS: Final = 131_072
 ROW_GROUP_BYTES: Final = 48 << 20
 """The most events, and bytes of them as Arrow, that one row group holds: what writing and reading keeps in memory."""
+
+_MERGED_WITHIN_US: Final = timedelta(hours=3) // timedelta(microseconds=1)
+"""A hot file that fills faster is merged soon, and gets the words of its free text only then (see `merge`)."""
 
 _DISTINCT: Final = frozenset(
     {"seq", "timestamp", "received_at", "id", "message", "attributes", "traceback", "raw", "error_message"}
@@ -54,18 +59,24 @@ def seal(directory: Path, file: StoreFile, view: View) -> Segment:
     table = in_order(view.table())
     group = rows_per_group(len(table), table.nbytes)
     segment = files.segment_file(directory, file.first, file.last)
-    files.publish(segment.path, lambda aside: write_segment(aside, [table], group))
+    slow = view.extent.max_us - view.extent.min_us >= _MERGED_WITHIN_US
+    files.publish(segment.path, lambda aside: write_segment(aside, [table], group, with_words=slow))
     return read_segment(segment)
 
 
-def write_segment(path: Path, tables: Iterable[pa.Table], group: int) -> None:
+def write_segment(path: Path, tables: Iterable[pa.Table], group: int, *, with_words: bool) -> None:
     """Write events, given in order, to a Parquet file with `group` events a row group. Raises OSError."""
     extent = NOTHING
+    words: list[str | None] = []
     with pq.ParquetWriter(path, STORED, **_options(group)) as writer:
         for table in tables:
-            writer.write_table(table, row_group_size=group)
-            extent = together((extent, extent_of(table)))
-        writer.add_key_value_metadata({FOOTER_KEY: msgspec.json.encode(extent)})
+            for start in range(0, len(table), group):
+                part = table.slice(start, group)
+                writer.write_table(part, row_group_size=group)
+                words.append(vocabulary(part) if with_words else None)
+                extent = together((extent, extent_of(part)))
+        footer = {FOOTER_KEY: msgspec.json.encode(extent), WORDS_KEY: msgspec.json.encode(words)}
+        writer.add_key_value_metadata(footer)
 
 
 def _options(group: int) -> dict[str, Any]:

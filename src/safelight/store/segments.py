@@ -100,11 +100,18 @@ class SegmentStore:
         return {key: position for key, position in everything.items() if key.startswith(prefix)}
 
     def newest(
-        self, where: Sql, span: Span = EVERYTHING, *, limit: int, before: Cursor | None = None, timeout_s: float = 30
+        self,
+        where: Sql,
+        span: Span = EVERYTHING,
+        *,
+        limit: int,
+        before: Cursor | None = None,
+        containing: Sequence[str] = (),
+        timeout_s: float = 30,
     ) -> pa.Table:
         """See `Store.newest`."""
         return self._questions.ask(
-            lambda session, snapshot: scan.newest(session, snapshot, where, span, limit, before), timeout_s
+            lambda session, snapshot: scan.newest(session, snapshot, where, span, limit, before, containing), timeout_s
         )
 
     def oldest(self, where: Sql, span: Span = EVERYTHING, *, limit: int, timeout_s: float = 30) -> pa.Table:
@@ -113,9 +120,13 @@ class SegmentStore:
             lambda session, snapshot: scan.oldest(session, snapshot, where, span, limit), timeout_s
         )
 
-    def run(self, sql: Sql, span: Span = EVERYTHING, *, timeout_s: float = 30) -> pa.Table:
+    def run(
+        self, sql: Sql, span: Span = EVERYTHING, *, containing: Sequence[str] = (), timeout_s: float = 30
+    ) -> pa.Table:
         """See `Store.run`."""
-        return self._questions.ask(lambda session, snapshot: scan.run(session, snapshot, sql, span), timeout_s)
+        return self._questions.ask(
+            lambda session, snapshot: scan.run(session, snapshot, sql, span, containing), timeout_s
+        )
 
     def figures(self) -> Figures:
         """See `Store.figures`."""

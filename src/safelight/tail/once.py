@@ -42,7 +42,7 @@ def read_once(path: str, new_joiner: NewJoiner, done: Mapping[str, str], *, agai
         if path == STANDARD_INPUT:
             yield from _parts(sys.stdin.buffer, "stdin", Position("stdin", 0, os.getpid(), 0, 0), None, new_joiner)
             return
-        with open(path, "rb") as file:  # noqa: PTH123 - a path as the user wrote it
+        with open(path, "rb") as file:
             identity = Identity.of(os.fstat(file.fileno()))
             position = _resumed(path, identity, file.fileno(), {} if again else done)
             stream = _unpacked(path, file)

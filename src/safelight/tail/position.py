@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 HEAD_BYTES: Final = 256
-"""The first bytes of a file tell it from another that got its inode number later. 256 reach past the first timestamp."""
+"""The first bytes of a file tell it from another that got its inode number later; 256 reach past a first timestamp."""
 
 
 @dataclass(frozen=True, slots=True)

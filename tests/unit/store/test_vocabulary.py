@@ -33,7 +33,7 @@ def test_words_count_wherever_the_free_text_is(column):
 
 
 def test_a_phrase_without_letters_is_looked_for_everywhere():
-    assert needed(["512 - 13", ""]) == ()
+    assert needed(["512 - 13", "", "É"]) == ()
     assert may_hold("", needed(["42"]))
 
 
@@ -47,6 +47,7 @@ def test_too_many_words_are_no_words(monkeypatch):
 def told(opened, events, monkeypatch):
     """Six row groups in two segments and a hot part, each with a word of its own."""
     monkeypatch.setattr(seal, "ROW_GROUP_EVENTS", 10)
+    monkeypatch.setattr(seal, "_MERGED_WITHIN_US", 0)
     store = opened()
     for number, word in enumerate(["alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta"]):
         first = number * 10
@@ -75,6 +76,14 @@ def test_row_groups_without_the_word_are_not_read(told):
     assert len(told.newest(always, limit=1000, containing=["beta"])) == 20  # its row group, and the hot part
     assert len(told.newest(always, limit=1000, containing=["nowhere"])) == 10
     assert told.run(Sql("SELECT count(*) AS n FROM events"), containing=["delta"]).to_pylist() == [{"n": 20}]
+
+
+def test_what_is_merged_soon_gets_its_words_then(opened, events, monkeypatch):
+    store = opened()
+    for first in range(0, 80, 10):
+        store.append(events(first, 10))
+        store.seal()
+        assert len(store.newest(Sql("TRUE"), limit=1000, containing=["nowhere"])) == (first + 10) % 80
 
 
 def test_words_outlive_a_restart_and_a_merge(told, opened, monkeypatch):

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Bucket } from './api'
 import { bars, levelsIn, niceTop, ticks } from './chart'
 
 describe('the histogram', () => {
@@ -20,7 +21,7 @@ describe('the histogram', () => {
     expect(ticks(start, start + 30_000, 10, 'utc')[0]!.label).toBe('16:23:10')
   })
   it('stacks what is wrong at the ground, and keeps it visible', () => {
-    const buckets = [{ at: '', counts: { INFO: 9997, ERROR: 3 } }, { at: '', counts: {} }]
+    const buckets: Bucket[] = [{ at: '', counts: { INFO: 9997, ERROR: 3 } }, { at: '', counts: {} }]
     const levels = levelsIn(buckets)
     expect(levels).toEqual(['ERROR', 'INFO'])
     const [bar, empty] = bars(buckets, levels, { left: 0, width: 100, height: 80, top: 10_000 })

@@ -55,7 +55,7 @@ export interface Bar {
   parts: { level: string; y: number; height: number }[]
 }
 
-/** Bars in pixels. What occurs at all is at least 2 pixels high: three errors among thousands are the news. */
+/** Bars in pixels. What occurs at all can be seen, errors well: three among thousands are the news. */
 export function bars(
   buckets: readonly Bucket[],
   levels: readonly string[],
@@ -68,7 +68,8 @@ export function bars(
     const stacked = levels.flatMap((level) => {
       const n = bucket.counts[level]
       if (!n) return []
-      const height = Math.min(Math.max(2, (n / box.top) * box.height), ground)
+      const least = level === 'ERROR' || level === 'CRITICAL' ? 2 : 1
+      const height = Math.min(Math.max(least, (n / box.top) * box.height), ground)
       ground -= height
       return [{ level, y: ground, height }]
     })

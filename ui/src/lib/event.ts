@@ -5,14 +5,16 @@ import { oneLine } from './text'
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value))
 
-/** What the event says, on one line. */
+/** What somebody wrote into the event; empty when it only has figures. */
+export const spoken = (event: LogEvent): string =>
+  oneLine(text(event.message) || text(event.error_message) || text(event.raw) || text(event.error_type))
+
+/** The event on one line: what it says, or else the plain ones of its attributes. */
 export function summary(event: LogEvent): string {
-  const said = text(event.message) || text(event.error_message) || text(event.raw)
-  if (said) return oneLine(said)
-  const type = text(event.error_type)
-  if (type) return oneLine(type)
-  const rest = event.attributes ? Object.entries(event.attributes) : []
-  return oneLine(rest.slice(0, 6).map(([key, value]) => `${key}=${text(value) || String(value)}`).join(' '))
+  const said = spoken(event)
+  if (said || !event.attributes) return said
+  const plain = Object.entries(event.attributes).filter(([, value]) => value !== null && typeof value !== 'object')
+  return oneLine(plain.slice(0, 6).map(([key, value]) => `${key}=${String(value)}`).join('  '))
 }
 
 export const took = (event: LogEvent): string | null => (typeof event.duration_ms === 'number' ? duration(event.duration_ms) : null)

@@ -18,6 +18,13 @@ export function percent(ratio: number): string {
   return format({ style: 'percent', maximumFractionDigits: digits }).format(ratio)
 }
 
+/** A rate in the unit that makes it a number a person can picture. */
+export function rate(n: number, minutes: number): { per: 'minute' | 'hour' | 'day'; n: string } {
+  const a = n / minutes
+  if (a >= 1 || n === 0) return { per: 'minute', n: compact(a) }
+  return a * 60 >= 1 ? { per: 'hour', n: compact(a * 60) } : { per: 'day', n: compact(a * 1440) }
+}
+
 function unit(value: number, name: string, digits: number): string {
   return format({ style: 'unit', unit: name, unitDisplay: 'narrow', maximumFractionDigits: digits }).format(value)
 }

@@ -2,7 +2,7 @@
 export const icons = {
   overview: 'M3 12h4l3-8 4 16 3-8h4',
   logs: 'M5 4h14v16H5zM8 9h8M8 13h8M8 17h5',
-  more: 'M5 12h.01M12 12h.01M19 12h.01',
+  more: 'M5 11a1 1 0 100 2 1 1 0 000-2zM12 11a1 1 0 100 2 1 1 0 000-2zM19 11a1 1 0 100 2 1 1 0 000-2z',
   alert: 'M12 3l9.5 17h-19zM12 10v4M12 17v.5',
   bell: 'M6 17V11a6 6 0 1112 0v6l2 1H4zM10 21h4',
   search: 'M11 4a7 7 0 100 14 7 7 0 000-14zM16 16l5 5',
@@ -11,7 +11,6 @@ export const icons = {
   pause: 'M8 5v14M16 5v14',
   chevron: 'M9 6l6 6-6 6',
   up: 'M12 19V5M6 11l6-6 6 6',
-  left: 'M15 6l-6 6 6 6',
   plus: 'M12 5v14M5 12h14',
   minus: 'M5 12h14',
   check: 'M4 12.5l5 5L20 6.5',
@@ -27,11 +26,9 @@ export const icons = {
   moon: 'M20 14.5A8.5 8.5 0 019.5 4a8.5 8.5 0 1010.5 10.5z',
   language: 'M4 6h9M8.5 4v2M11 6c-1 4-4 7-7 8M6 9c1 3 4 5 6 6M12 20l4-9 4 9M13.5 17h5',
   keyboard: 'M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M17 14h.01M7 14h6',
-  server: 'M4 4h16v7H4zM4 13h16v7H4zM8 7.5h.01M8 16.5h.01',
   file: 'M6 3h8l5 5v13H6zM14 3v5h5',
   code: 'M8 7l-5 5 5 5M16 7l5 5-5 5',
   eye: 'M2 12s4-7 10-7 10 7 10 7-4 7-10 7-10-7-10-7zM12 9a3 3 0 100 6 3 3 0 000-6z',
-  wrap: 'M4 6h16M4 12h13a3 3 0 010 6h-4M15 16l-2 2 2 2M4 18h5',
 } as const
 
 export type IconName = keyof typeof icons

@@ -18,7 +18,7 @@ function server(perMinute: number[]) {
     from: iso(START),
     to: iso(START + perMinute.length * STEP),
     step_ms: STEP,
-    buckets: perMinute.map((n, i) => ({ at: iso(START + i * STEP), counts: n ? { INFO: n } : {} })),
+    buckets: perMinute.map((n, i) => ({ at: iso(START + i * STEP), counts: (n ? { INFO: n } : {}) as Record<string, number> })),
     total: events.length,
     took_ms: 1,
   }

@@ -109,6 +109,25 @@ export class Search {
     return FACETS.flatMap((field) => found.get(field) ?? [])
   }
 
+  /** Chart and fields anew, while the tail brings the rows. */
+  async refresh(range: Range): Promise<void> {
+    const control = this.#control
+    if (!control || this.busy) return
+    const span = resolve(range, Date.now())
+    const q = conditionOf(this.query)
+    const from = span.start.toISOString()
+    const to = span.end.toISOString()
+    try {
+      const chart = get<HistogramData>('/events/histogram', { q, from, to, buckets: BUCKETS }, control.signal)
+      const facets = this.#facets(q, from, to, control.signal)
+      const [histogram, found] = await Promise.all([chart, facets])
+      this.histogram = histogram
+      this.facets = found
+    } catch {
+      // the next round may do better; the connection says so when there is none
+    }
+  }
+
   end(): void {
     this.#control?.abort()
   }

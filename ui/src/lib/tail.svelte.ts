@@ -1,10 +1,13 @@
 /** Live tail: what arrives, newest first, painted at most once a frame and never more than a ring of it. */
-import { Problem, type LogEvent } from './api'
+import { get, type EventPage, type LogEvent, type Problem } from './api'
 import { connection } from './connection.svelte'
 import { follow } from './feed'
 
 /** Lines kept; older ones are a search away. */
 export const RING = 5000
+/** Events may be committed a moment after their own time. */
+const OVERLAP_MS = 2000
+const CATCH_UP = 1000
 
 export class Tail {
   /** On the screen, above the rows of the search. */
@@ -18,6 +21,7 @@ export class Tail {
   problem = $state.raw<Problem | null>(null)
   #arrived: LogEvent[] = []
   #known = new Set<string>()
+  #run = 0
   #frame = 0
   #end: (() => void) | null = null
 
@@ -26,9 +30,10 @@ export class Tail {
     private readonly onshown: (added: number) => void,
   ) {}
 
-  /** Follow `q`. `known`: ids that are on the screen already, because the search and the stream overlap. */
-  start(q: string, known: Iterable<string>): void {
+  /** Follow `q` where a search ended: at the moment `since`, with `known` ids on the screen. */
+  start(q: string, since: Date, known: Iterable<string>): void {
     this.stop()
+    const run = ++this.#run
     this.rows = this.pending = []
     this.dropped = 0
     this.overflown = false
@@ -37,15 +42,34 @@ export class Tail {
     this.#end = follow(q, {
       onevents: (events, dropped) => {
         this.dropped += dropped
-        for (const event of events) if (!this.#known.has(event.id)) this.#arrived.push(event)
-        this.#frame ||= requestAnimationFrame(() => this.#paint())
+        this.#take(events)
       },
       onproblem: (problem) => (this.problem = problem),
-      onstate: (state) => connection.feed(state),
+      onstate: (state) => {
+        connection.feed(state)
+        if (state === 'open') void this.#catchUp(q, since, run)
+      },
     })
   }
 
+  /** What was committed after the search and before the stream was open is in neither. */
+  async #catchUp(q: string, since: Date, run: number): Promise<void> {
+    const from = new Date(since.getTime() - OVERLAP_MS).toISOString()
+    const page = await get<EventPage>('/events', { q, from, limit: CATCH_UP }).catch(() => null)
+    if (page && run === this.#run) this.#take(page.events.reverse())
+  }
+
+  #take(events: readonly LogEvent[]): void {
+    for (const event of events) {
+      if (this.#known.has(event.id)) continue
+      this.#known.add(event.id)
+      this.#arrived.push(event)
+    }
+    if (this.#arrived.length) this.#frame ||= requestAnimationFrame(() => this.#paint())
+  }
+
   stop(): void {
+    this.#run++
     this.#end?.()
     this.#end = null
     cancelAnimationFrame(this.#frame)
@@ -76,6 +100,7 @@ export class Tail {
     if (rows.length > RING) this.overflown = true
     this.rows = rows.slice(0, RING)
     this.pending = []
+    if (this.#known.size > 4 * RING) this.#known = new Set(this.rows.map((event) => event.id))
     this.onshown(added)
   }
 }

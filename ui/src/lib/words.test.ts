@@ -1,7 +1,8 @@
+import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import en from '../../../src/safelight/locales/en.json'
 import zh from '../../../src/safelight/locales/zh-CN.json'
-import { ago, bytes, duration, percent } from './format'
+import { ago, bytes, duration, percent, rate } from './format'
 import { fill, t, tn } from './i18n'
 import { prefs } from './prefs.svelte'
 
@@ -14,6 +15,16 @@ describe('words', () => {
   it('have the same placeholders in both languages', () => {
     const chinese = zh as Record<string, string>
     for (const [key, sentence] of Object.entries(en)) expect([key, placeholders(chinese[key]!)]).toEqual([key, placeholders(sentence)])
+  })
+  it('are all in use', () => {
+    const files = readdirSync('src', { recursive: true, encoding: 'utf-8' }).filter((name) => /\.(svelte|ts)$/.test(name))
+    const source = files.filter((name) => !name.endsWith('.test.ts')).map((name) => readFileSync(`src/${name}`, 'utf-8')).join('\n')
+    const stems = [...source.matchAll(/`(ui\.[\w.]+)\$\{/g)].map((found) => found[1]!)
+    const unused = Object.keys(en).filter((key) => {
+      const named = source.includes(`'${key}'`) || source.includes(`'${key.replace(/\.(one|other)$/, '')}'`)
+      return !named && !stems.some((stem) => key.startsWith(stem))
+    })
+    expect(unused).toEqual([])
   })
   it('fill their placeholders, and leave values alone', () => {
     expect(fill('{a} of {b}', { a: '{b}', b: 2 })).toBe('{b} of 2')
@@ -34,6 +45,11 @@ describe('figures', () => {
     ])
     expect([bytes(999), bytes(17_400_000), bytes(2.5e9)]).toEqual(['999B', '17.4MB', '2.5GB'])
     expect([percent(0.034), percent(0.5), percent(0)]).toEqual(['3.4%', '50%', '0%'])
+    expect([rate(3600, 60), rate(30, 60), rate(1, 1440)]).toEqual([
+      { per: 'minute', n: '60' },
+      { per: 'hour', n: '30' },
+      { per: 'day', n: '1' },
+    ])
     expect(ago('2026-01-01T00:00:00Z', Date.parse('2026-01-01T00:05:30Z'))).toBe('5 min. ago')
   })
 })
