@@ -4,8 +4,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest
+PAGE   := src/safelight/web/page/index.html
+UI     := $(shell find ui -name node_modules -prune -o -type f -print) $(wildcard src/safelight/locales/*.json)
 
-.PHONY: setup run demo test test-slow lint bench peers page wheel clean
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: setup run demo test test-slow lint bench peers page wheel clean help
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 setup: $(VENV)/.ready ## the virtual environment with safelight and its tools, and the built page
 
@@ -15,8 +22,11 @@ $(VENV)/.ready: pyproject.toml emit/pyproject.toml hatch_build.py ui/package-loc
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	touch $@
 
-page: setup ## the web page, built again when its sources have changed
-	$(BIN)/python hatch_build.py
+page: setup $(PAGE) ## the web page, built again when its sources have changed
+
+$(PAGE): $(UI) | $(VENV)/.ready
+	cd ui && { test -d node_modules || npm ci --ignore-scripts --no-audit --no-fund; } && npm run --silent build
+	touch $@
 
 run: setup page ## Safelight on http://127.0.0.1:8678
 	$(BIN)/safelight up
@@ -24,8 +34,8 @@ run: setup page ## Safelight on http://127.0.0.1:8678
 demo: setup page ## the same, filled by a simulated studio, in a data directory of its own
 	$(BIN)/safelight up --demo
 
-peers: ## what the browser tests need of Debian: Chromium
-	@command -v chromium >/dev/null || { \
+peers: ## what the browser tests need of Debian: Chromium and a Chinese font
+	@{ command -v chromium && fc-list :lang=zh | grep -q .; } >/dev/null 2>&1 || { \
 	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
 	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
 

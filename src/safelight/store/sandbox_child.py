@@ -23,6 +23,9 @@ from .engine import Deadline, Engine, Session
 from .follower import Follower
 from .scan import define_events, file_list
 
+if sys.platform != "win32":
+    import resource
+
 MEMORY_MB: Final = 512
 """Of DuckDB. The process may take `_PROCESS_MEMORY`, which its libraries reserve a part of without using it."""
 MAX_BYTES: Final = 64 << 20
@@ -111,8 +114,6 @@ def limit_this_process() -> None:
     """Give up writing files and unbounded memory. Windows has none of these limits: there only DuckDB's own hold."""
     if sys.platform == "win32":
         return
-    import resource  # noqa: PLC0415  (not on Windows)
-
     resource.setrlimit(resource.RLIMIT_AS, (_PROCESS_MEMORY, _PROCESS_MEMORY))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -122,8 +123,6 @@ def limit_next_question(timeout_s: float) -> None:
     """Let the process use as much processor time as this question may take, on all its threads."""
     if sys.platform == "win32":
         return
-    import resource  # noqa: PLC0415  (not on Windows)
-
     used = resource.getrusage(resource.RUSAGE_SELF)
     allowed = int(used.ru_utime + used.ru_stime + timeout_s * (_THREADS + 1)) + 2
     resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.RLIM_INFINITY))

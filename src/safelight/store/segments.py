@@ -83,7 +83,7 @@ class SegmentStore:
             recovered = recover(store.directory, store._report)
             store.torn_bytes = recovered.torn_bytes
             store._writer = Writer(store.directory, recovered, store._wake)
-            store._upkeep = Upkeep(store.directory, store._writer, store._quarantine)
+            store._upkeep = Upkeep(store.directory, store._writer, store._quarantine, store._report)
             store._upkeep.start()
         except OSError as error:
             store.close()

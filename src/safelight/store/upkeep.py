@@ -10,10 +10,12 @@ from typing import Final
 
 import pyarrow as pa
 
+from ..errors import StoreCorrupt, StoreError
 from . import files
 from .catalog import Hot, Segment
 from .hot import HotReader
 from .merge import choose, merge
+from .recovery import Report
 from .retention import Removed, overdue, summary
 from .seal import seal
 from .writer import Writer
@@ -29,10 +31,13 @@ class Stopped(Exception):
 class Upkeep:
     """One thread. `quarantine` sets aside those of some segments that are damaged, and says whether any was."""
 
-    def __init__(self, directory: Path, writer: Writer, quarantine: Callable[[Sequence[Segment]], bool]) -> None:
+    def __init__(
+        self, directory: Path, writer: Writer, quarantine: Callable[[Sequence[Segment]], bool], report: Report
+    ) -> None:
         self._directory = directory
         self._writer = writer
         self._quarantine = quarantine
+        self._report = report
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._working = threading.Lock()
@@ -62,7 +67,7 @@ class Upkeep:
                 self.work()
             except Stopped:
                 return
-            except (OSError, pa.ArrowException):
+            except (OSError, pa.ArrowException, StoreError):
                 # No room, usually. Nothing is lost: the hot files stay, and it is tried again.
                 self._stop.wait(PERIOD_S)
 
@@ -99,12 +104,17 @@ class Upkeep:
             raise Stopped
 
     def _seal(self, hot: Hot) -> None:
-        view = hot.view or HotReader(hot.file).refresh().view()
-        if view.extent.events:
+        reader = HotReader(hot.file).refresh() if hot.view is None else None
+        view = reader.view() if reader else hot.view
+        if view is not None and view.extent.events:
             self._writer.replace(seal(self._directory, hot.file, view))
         else:
             self._writer.drop([hot.file])
-        files.remove(hot.file.path)
+        if reader is not None and (reader.damaged or reader.end < hot.bytes):
+            files.set_aside(hot.file.path)  # it broke while it waited; what was good in it is sealed
+            self._report(StoreCorrupt("store.damaged", file=hot.file.path.name, reason=f"{hot.bytes} bytes"))
+        else:
+            files.remove(hot.file.path)
 
     def _sweep(self) -> None:
         """Delete superseded files, also those that could not be deleted when they were superseded."""

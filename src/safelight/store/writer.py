@@ -22,7 +22,7 @@ from .files import StoreFile
 from .hot import HotFile, State
 from .recovery import Recovered
 
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
 
 
 class Writer:

@@ -273,3 +273,19 @@ def test_a_closed_store_refuses(opened, events):
         store.append(events(1))
     with pytest.raises(StoreError):
         store.newest(Sql("TRUE"), limit=1)
+
+
+def test_a_full_hot_file_that_breaks_while_it_waits_keeps_its_good_frames(opened, events, all_ids, early):
+    store = opened()
+    for first in range(0, 100, 20):
+        store.append(events(first, 10))
+        store.append(events(first + 10, 10))
+    oldest = store._writer.waiting()[0]
+    assert oldest.view is None
+    broken = bytearray(oldest.file.path.read_bytes())
+    broken[len(broken) // 2] ^= 0xFF
+    oldest.file.path.write_bytes(broken)
+    store.maintain()
+    assert len(store.problems) == 1
+    assert len(all_ids(store)) == 90
+    assert oldest.file.path.with_name(oldest.file.path.name + ".damaged").exists()
