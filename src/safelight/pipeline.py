@@ -15,7 +15,7 @@ from .processors.redact import Redact
 
 def chain(processors: Sequence[Processor], profile: str | None = None, timezone: str | None = None) -> Process:
     """What happens to the raw lines of one source: understood, given their node and host, taken through the configured
-    steps, grouped by error, and always redacted before disk (laws, 5), by the configured `redact` or the default one."""
+    steps, grouped by error, and always redacted before disk (laws, 5), by the configured `redact` or by default."""
     own_redaction = any(isinstance(processor, Redact) for processor in processors)
     return compose(
         [

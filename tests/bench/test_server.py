@@ -77,11 +77,9 @@ def test_a_line_to_the_webhook(tmp_path, sink):
         after = process.cpu_times()
     took_ms = sorted((told[name] - at) * 1000 for name, at in written.items())
     cpu = (after.user + after.system - before.user - before.system) / SECONDS
-    print(
-        f"\nline written -> webhook at {PER_SECOND} events/s, {len(took_ms)} alerts: p50 {statistics.median(took_ms):.0f}",
-        end="",
-    )
-    print(f" ms, p99 {took_ms[int(len(took_ms) * 0.99)]:.0f} ms, max {took_ms[-1]:.0f} ms; {cpu:.1%} of a core")
+    p50, p99 = statistics.median(took_ms), took_ms[int(len(took_ms) * 0.99)]
+    print(f"\nline written -> webhook at {PER_SECOND} events/s, {len(took_ms)} alerts: p50 {p50:.0f} ms, ", end="")
+    print(f"p99 {p99:.0f} ms, max {took_ms[-1]:.0f} ms; {cpu:.1%} of a core")
     assert len(took_ms) == len(written)
 
 
@@ -95,7 +93,10 @@ def test_a_server_at_rest(tmp_path):
         after = process.cpu_times()
         cpu = (after.user + after.system - before.user - before.system) / SECONDS
         rss_mb = process.memory_info().rss / 1e6
-    bare = "import pyarrow, duckdb, resource; c = duckdb.connect(); c.sql('select 1').fetchall(); print(resource.getrusage(0).ru_maxrss / 1e3)"
+    bare = (
+        "import pyarrow, duckdb, resource; duckdb.connect().sql('select 1').fetchall();"
+        "print(resource.getrusage(0).ru_maxrss / 1e3)"
+    )
     floor_mb = float(subprocess.run([sys.executable, "-c", bare], capture_output=True, text=True, check=True).stdout)
     print(
         f"\nat rest: {rss_mb:.0f} MB, {cpu:.2%} of a core; Python with pyarrow and DuckDB alone {floor_mb:.0f} MB, ",

@@ -74,7 +74,7 @@ def cli(*arguments: str, environment: dict[str, str], check: bool = True) -> sub
 
 
 @contextmanager
-def running(root: Path, config: str = "", *arguments: str, **variables: str) -> Iterator[Running]:
+def running(root: Path, config: str = "", *arguments: str, port: int = 0, **variables: str) -> Iterator[Running]:
     """A server with this configuration; stopped at the end by its process id."""
     data = root / "data"
     path = root / "safelight.toml"
@@ -82,7 +82,7 @@ def running(root: Path, config: str = "", *arguments: str, **variables: str) -> 
     surroundings = environment(root, **variables)
     with (root / "server.log").open("a") as log:
         process = subprocess.Popen(
-            command("up", "--config", str(path), "--data", str(data), "--port", "0", *arguments),
+            command("up", "--config", str(path), "--data", str(data), "--port", str(port), *arguments),
             env=surroundings,
             stdout=subprocess.PIPE,
             stderr=log,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from support.running import cli, environment
 from web.reading import DESKTOP, Reader
-from web.serving import SAFELIGHT, Server, environment, serving
+from web.serving import Server, serving
 from web.studio import studio
 
 CHROMIUM = "/usr/bin/chromium"
@@ -41,8 +41,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = folder / "studio.ndjson"
     with log.open("w", encoding="utf-8") as lines:
         lines.writelines(json.dumps(event) + "\n" for event in studio(datetime.now(UTC)))
-    command = [str(SAFELIGHT), "ingest", str(log), "--data", str(folder / "data")]
-    subprocess.run(command, check=True, capture_output=True, cwd=folder, env=environment(folder))
+    cli("ingest", str(log), "--data", str(folder / "data"), environment=environment(folder))
     with serving(folder) as running:
         yield running
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..query.ast import Query
-from ..query.compile import intersection, span, where
+from ..query.compile import intersection, phrases, span, where
 from ..query.parse import parse
 from ..query.sql import Span, Sql
 from ..query.times import instant
@@ -21,6 +21,7 @@ class Asked:
     now: datetime
     span: Span
     where: Sql
+    containing: tuple[str, ...]
     _began: float = field(default_factory=time.perf_counter)
 
     @classmethod
@@ -30,7 +31,7 @@ class Asked:
         query = parse(text)
         asked_for = Span(instant(start, now) if start else None, instant(end, now) if end else None)
         implied = span(query.filter, now)
-        return cls(query, now, intersection(implied, asked_for), where(query.filter, now))
+        return cls(query, now, intersection(implied, asked_for), where(query.filter, now), phrases(query.filter))
 
     def took_ms(self) -> float:
         """Since it was asked."""

@@ -31,10 +31,10 @@ def search(
     asked = Asked.of(q, start, end)
     query = asked.query
     if query.stats is not None:
-        table = store.run(select_stats(query, asked.now), asked.span)
+        table = store.run(select_stats(query, asked.now), asked.span, containing=asked.containing)
         return {"columns": table.column_names, "rows": rows.plain(table), "took_ms": asked.took_ms()}
     limit = min(limit, MOST_ROWS, query.limit or MOST_ROWS)
-    table = store.newest(asked.where, asked.span, limit=limit, before=_read_cursor(cursor))
+    table = store.newest(asked.where, asked.span, limit=limit, before=_read_cursor(cursor), containing=asked.containing)
     more = table.num_rows == limit and query.limit is None
     return {
         "events": rows.events(table),
@@ -48,7 +48,8 @@ def histogram(store: Store, q: str, start: str | None, end: str | None, *, bucke
     asked = Asked.of(q, start, end)
     first, last = _ends(store, asked)
     counted = bucket_counts(asked.query.filter, first, last, asked.now, buckets)
-    found = counted.buckets(store.run(counted.sql, replace(asked.span, start=first, end=last)).to_pylist())
+    span = replace(asked.span, start=first, end=last)
+    found = counted.buckets(store.run(counted.sql, span, containing=asked.containing).to_pylist())
     return {
         "from": rows.iso(first),
         "to": rows.iso(last),
@@ -66,7 +67,8 @@ def facets(
     asked = Asked.of(q, start, end)
     first, last = _ends(store, asked)
     counted = facet_counts(asked.query.filter, fields, first, last, asked.now, limit)
-    found = counted.facets(store.run(counted.sql, replace(asked.span, start=first, end=last)).to_pylist())
+    span = replace(asked.span, start=first, end=last)
+    found = counted.facets(store.run(counted.sql, span, containing=asked.containing).to_pylist())
     shown = [
         {
             "field": facet.field,

@@ -1,8 +1,8 @@
 """Which node a function of a node pack belongs to, by the pack's source. Nothing is run, it is only read.
 
 ComfyUI's console names neither the class nor the id of a node that failed, but its traceback names the file and the
-line of the node's function. Both ways to declare a node are understood: `NODE_CLASS_MAPPINGS = {"Name": Class}`, and the
-schema of a `ComfyNode`, `io.Schema(node_id="Name", ...)` (https://docs.comfy.org/custom-nodes/v3_migration).
+line of the node's function. Both ways to declare a node are understood: `NODE_CLASS_MAPPINGS = {"Name": Class}`, and
+the schema of a `ComfyNode`, `io.Schema(node_id="Name", ...)` (https://docs.comfy.org/custom-nodes/v3_migration).
 """
 
 from __future__ import annotations
