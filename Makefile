@@ -46,7 +46,8 @@ lint: setup
 
 test: setup page peers lint ## everything but the soaks and the measurements
 	cd ui && npm run --silent check && npm test --silent -- --run
-	$(PYTEST) -n 2 -m "not slow and not bench"
+	$(PYTEST) -n 2 -m "not slow and not bench and not web"
+	$(PYTEST) -n 2 -m "web" tests/web # apart: Playwright keeps an event loop running in its process
 
 test-slow: setup page peers
 	$(PYTEST) -m "slow" --timeout 1800

@@ -77,12 +77,13 @@ class App:
 
         Raises StoreError.
         """
-        journal = Journal(redaction(config.processors))
+        journal = Journal(redaction(config.processors), config.language)
         problems: list[str] = []
 
         def damaged(problem: StoreError) -> None:
-            problems.append(str(problem))
-            journal.note(Name.SEGMENT_DAMAGED, str(problem), "ERROR")
+            said = problem.render(config.language)
+            problems.append(said)
+            journal.note(Name.SEGMENT_DAMAGED, said, "ERROR")
 
         with SegmentStore.open(data, on_problem=damaged, lock=lock) as store, UserSql(data) as user_sql:
             engine = Engine(
@@ -97,7 +98,7 @@ class App:
             )
             delivery = Delivery(engine.outbox, config.channels, note=journal.note, language=config.language)
             try:
-                upkeep = Upkeep(store, config.store.retention, journal)
+                upkeep = Upkeep(store, config.store.retention, journal, config.language)
                 yield cls(config, data, store, engine, delivery, user_sql, journal, upkeep, demo, problems=problems)
             finally:
                 engine.close()
@@ -116,7 +117,7 @@ class App:
         async with anyio.create_task_group() as tasks:
             for source in self._sources():
                 process = self._chain(source.service, source.timezone)
-                collector = Collector(source, process, self.store, self.intake, self.journal)
+                collector = Collector(source, process, self.store, self.intake, self.journal, self.config.language)
                 self.collectors.append(collector)
                 tasks.start_soon(collector.run)
             tasks.start_soon(self.journal.run, self.intake)
@@ -155,7 +156,7 @@ class App:
         """As `/api/v1/status` shows it."""
         figures = self.store.figures()
         sources = [collector.status() for collector in self.collectors]
-        failing = [f"{source['name']}: {source['detail']}" for source in sources if source["detail"]]
+        failing = [source["detail"] for source in sources if source["detail"]]
         rules = [f"{rule}: {error.render(self.config.language)}" for rule, error in self.engine.problems.items()]
         return {
             "version": self.version,
@@ -208,7 +209,7 @@ class App:
             try:
                 news = await anyio.to_thread.run_sync(self.engine.step, self.commits.last_seq)
             except SafelightError as error:
-                self.journal.note(Name.RULE_FAILED, str(error), "ERROR")
+                self.journal.note(Name.RULE_FAILED, error.render(self.config.language), "ERROR")
                 await anyio.sleep(JUDGE_AGAIN_S)
                 continue
             if news:

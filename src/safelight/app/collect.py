@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from traceback import format_exc
 from typing import Any, Final
 
 import anyio
@@ -11,6 +12,7 @@ import anyio
 from ..batch import Process
 from ..errors import SafelightError, StoreError
 from ..event import Name
+from ..locales import text
 from ..sources import Arrival, Source
 from ..store import Store
 from .intake import Intake
@@ -29,6 +31,7 @@ class Collector:
     store: Store
     intake: Intake
     journal: Journal
+    language: str
     events: int = 0
     last_event_at: datetime | None = None
     failure: str | None = None
@@ -39,10 +42,12 @@ class Collector:
         """From the source: it reads from this many files."""
         self._reading = what
 
-    def trouble(self, what: str, reason: str) -> None:
+    def trouble(self, what: str, error: SafelightError) -> None:
         """From the source: it cannot read this."""
-        self._troubles[what] = reason
-        self.journal.note(Name.SOURCE_FAILED, f"{what}: {reason}", "ERROR", source=what, error_message=reason)
+        said = error.render(self.language)
+        if self._troubles.get(what) != said:
+            self._troubles[what] = said
+            self.journal.note(Name.SOURCE_FAILED, said, "ERROR", source=what, error_message=said)
 
     async def run(self) -> None:
         """Read until cancelled. A source that falls over is started again, from what is durable."""
@@ -52,15 +57,18 @@ class Collector:
                 async for arrival in self.source.arrivals(self.store.checkpoint(), self):
                     await self._commit(arrival)
                     attempt = 0
-            except (OSError, SafelightError, ValueError, RuntimeError) as error:
-                self.failure = f"{type(error).__name__}: {error}"
+            except Exception as error:  # noqa: BLE001 - one source must not stop the others, whatever is wrong with it
+                kind = type(error).__name__
+                said = error.render(self.language) if isinstance(error, SafelightError) else f"{kind}: {error}"
+                self.failure = text("source.failed", self.language, source=self.source.name, reason=said)
                 self.journal.note(
                     Name.SOURCE_FAILED,
-                    f"{self.source.name}: {self.failure}",
+                    self.failure,
                     "ERROR",
                     source=self.source.name,
-                    error_type=type(error).__name__,
-                    error_message=str(error),
+                    error_type=kind,
+                    error_message=said,
+                    traceback=format_exc(),
                 )
             await anyio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
             attempt += 1
@@ -72,9 +80,9 @@ class Collector:
             try:
                 await self.intake.take(arrival.batch, self.process, arrival.checkpoint)
             except StoreError as error:
+                self.failure = error.render(self.language)
                 if attempt == 0:
-                    self.journal.note(Name.SOURCE_FAILED, str(error), "CRITICAL", source=self.source.name)
-                self.failure = str(error)
+                    self.journal.note(Name.SOURCE_FAILED, self.failure, "CRITICAL", source=self.source.name)
                 await anyio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
                 attempt += 1
                 continue
@@ -86,7 +94,7 @@ class Collector:
 
     def status(self) -> dict[str, Any]:
         """As the page shows it."""
-        detail = self.failure or "; ".join(f"{what}: {reason}" for what, reason in self._troubles.items())
+        detail = self.failure or " ".join(self._troubles.values())
         failed = bool(self.failure) or (bool(self._troubles) and not self._reading)
         return {
             "type": self.source.model_dump().get("type"),

@@ -17,6 +17,7 @@ from ..batch import Batch, Process
 from ..errors import StoreError
 from ..event import OURSELVES, Name
 from ..identifier import uuid7
+from ..locales import text
 from .intake import Intake
 
 WAITING: Final = 10_000
@@ -29,8 +30,9 @@ log = logging.getLogger("safelight")
 class Journal:
     """Collects notes from any thread and commits them, together, soon."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, language: str) -> None:
         self._process = process
+        self._language = language
         self._notes: deque[dict[str, Any]] = deque(maxlen=WAITING)
         self._lost = 0
         self.counts: Counter[str] = Counter()
@@ -86,7 +88,7 @@ class Journal:
     def _confession(self) -> list[dict[str, Any]]:
         if not self._lost:
             return []
-        said = f"{self._lost} notes about ourselves were lost"
+        said = text("journal.lost", self._language, count=self._lost)
         return [self._row(Name.EVENTS_DROPPED, said, "WARNING", {"count": self._lost, "reason": "store_refused"})]
 
     def _row(

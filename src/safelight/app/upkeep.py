@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Final
 
 import anyio
@@ -10,6 +11,7 @@ import anyio.to_thread
 from ..config.model import Retention
 from ..errors import StoreError
 from ..event import Name
+from ..locales import text
 from ..store.segments import SegmentStore
 from .journal import Journal
 
@@ -19,10 +21,11 @@ EVERY_S: Final = 600.0
 class Upkeep:
     """Applies retention."""
 
-    def __init__(self, store: SegmentStore, retention: Retention, journal: Journal) -> None:
+    def __init__(self, store: SegmentStore, retention: Retention, journal: Journal, language: str) -> None:
         self._store = store
         self._retention = retention
         self._journal = journal
+        self._language = language
 
     async def run(self) -> None:
         """Every ten minutes until cancelled."""
@@ -37,7 +40,8 @@ class Upkeep:
         try:
             removed = self._store.retain(self._retention.age, self._retention.size)
         except StoreError as error:
-            self._journal.note(Name.RETENTION_APPLIED, str(error), "ERROR")
+            self._journal.note(Name.RETENTION_APPLIED, error.render(self._language), "ERROR")
             return
-        if removed:
-            self._journal.note(Name.RETENTION_APPLIED, f"{removed}")
+        if removed.segments:
+            said = text("upkeep.removed", self._language, events=removed.events, megabytes=removed.bytes >> 20)
+            self._journal.note(Name.RETENTION_APPLIED, said, attributes=asdict(removed))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..batch import Batch, Checkpoint
+from ..errors import InputError, SafelightError
 from ..plugin import Plugin
 
 
@@ -26,7 +27,7 @@ class Report(Protocol):
         """It reads, from this many files, connections or the like; 0 while it waits for the first."""
         ...
 
-    def trouble(self, what: str, reason: str) -> None:
+    def trouble(self, what: str, error: SafelightError) -> None:
         """It cannot read `what`; it goes on with the rest and tries again."""
         ...
 
@@ -52,3 +53,8 @@ class Source(Plugin):
     def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncIterator[Arrival]:
         """What arrives, for ever. `resume` holds the committed checkpoint; asking for the next arrival means that the
         one before is durable."""
+
+
+def unreadable(report: Report, path: str, reason: str) -> None:
+    """Tell of a file that cannot be read, in the operating system's words."""
+    report.trouble(path, InputError("tail.unreadable", path=path, reason=reason))

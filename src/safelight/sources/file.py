@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import anyio.to_thread
@@ -13,7 +14,7 @@ from ..services.joiner import Joiner
 from ..tail.batches import raw_batch
 from ..tail.tailer import Tailer
 from ..tail.watch import Watch
-from . import Arrival, Report, Source
+from . import Arrival, Report, Source, unreadable
 
 
 class File(Source):
@@ -43,7 +44,7 @@ class File(Source):
             resume,
             exclude=self.exclude,
             read_from=self.read_from,
-            on_trouble=report.trouble,
+            on_trouble=partial(unreadable, report),
         )
         constants = {"tag": self.tag, "service": self.service, "instance": self.instance}
         try:

@@ -6,12 +6,14 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal
 
 import anyio
 import anyio.to_thread
 
+from ..errors import InputError
 from ..paths import spool_directory
 from ..services import profile
 from ..services.joiner import Joiner
@@ -19,7 +21,7 @@ from ..tail.batches import raw_batch
 from ..tail.position import Identity, Position
 from ..tail.tailer import Tailer
 from ..tail.watch import Watch
-from . import Arrival, Report, Source
+from . import Arrival, Report, Source, unreadable
 
 FILES: Final = "*/*.ndjson"
 """A folder a process (`service-host-starttime-pid`), in it one file after another (see `safelight_emit.spool`)."""
@@ -55,10 +57,14 @@ class Spool(Source):
         durable = {key: value for key, value in resume.items() if key.startswith(f"{_ROOM}:")}
         with _locked(self.root) as lock, Watch() as watch:
             while not lock.taken():
-                report.trouble(self.name, "another consumer holds the lock")
+                report.trouble(self.name, InputError("spool.taken", path=self.root))
                 await anyio.sleep(WAIT_FOR_LOCK_S)
             tailer = Tailer(
-                [str(self.root / FILES)], lambda: Joiner(grammar), durable, room=_ROOM, on_trouble=report.trouble
+                [str(self.root / FILES)],
+                lambda: Joiner(grammar),
+                durable,
+                room=_ROOM,
+                on_trouble=partial(unreadable, report),
             )
             tidy_at = anyio.current_time()
             try:
