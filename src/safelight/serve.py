@@ -118,8 +118,8 @@ async def _run(app: App, listener: socket.socket, ready: Callable[[], None]) -> 
     async with anyio.create_task_group() as tasks:
         await tasks.start(app.run)
         tasks.start_soon(_answer, web, listener)
-        ready()
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            ready()
             async for _ in signals:
                 break
         app.closing.set()
