@@ -34,6 +34,8 @@ FILE_BYTES_LEAST = 65_536
 FILES = 5
 ENDED_BYTES = 200_000_000
 
+LOCK_TRIES, LOCK_PAUSE = 5, 0.002  # seconds: a reader that asks whether the file is in use holds it for microseconds
+
 _OPEN = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 
@@ -44,7 +46,7 @@ def default_directory() -> str:
         OSError: the user has no home directory.
     """
     if chosen := os.environ.get("SAFELIGHT_SPOOL"):
-        return os.path.abspath(chosen)
+        return os.path.abspath(os.path.expanduser(chosen))
     home = os.path.expanduser("~")
     if sys.platform == "win32":
         state = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
@@ -158,11 +160,7 @@ class Spool:
                 continue
         self._day, self._size, self._lines = day, 0, 0
         self._linked = os.fstat(self._fd).st_nlink > 0
-        if fcntl is not None:
-            try:
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                pass  # a file system without locks: readers then go by the age of the file
+        _lock(self._fd)
         self._keep_within_cap()
 
     def _make_folder(self) -> None:
@@ -219,6 +217,18 @@ def _ended_files(root: str, folder: str) -> list[tuple[str, str, int]]:
     if not paths or _in_use(paths[-1]):
         return []
     return [(folder.split("-")[2] + path, path, os.path.getsize(path)) for path in paths]
+
+
+def _lock(fd: int) -> None:
+    for _ in range(LOCK_TRIES if fcntl is not None else 0):
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(LOCK_PAUSE)
+        except OSError:
+            return  # a file system without locks: readers then go by the age of the file
+        else:
+            return
 
 
 def _in_use(path: str) -> bool:

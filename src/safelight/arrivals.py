@@ -12,6 +12,8 @@ from .batch import SCHEMA, Batch, Checkpoint
 from .errors import InputError
 
 MEDIA_TYPE: Final = "application/vnd.apache.arrow.stream"
+INGEST: Final = "ingest:"
+"""How the positions of imported files are keyed: a sender may move no others."""
 _LABEL: Final = b"safelight"
 
 
@@ -20,7 +22,6 @@ class Label(msgspec.Struct):
 
     checkpoint: dict[str, str | None] = {}
     service: str | None = None
-    timezone: str | None = None
     batch_id: str | None = None
 
 
@@ -34,7 +35,7 @@ class Consignment:
     @classmethod
     def of(cls, batch: Batch, checkpoint: Checkpoint, service: str | None, batch_id: str | None) -> Consignment:
         """One to send."""
-        return cls(batch, Label(dict(checkpoint), service, None, batch_id))
+        return cls(batch, Label(dict(checkpoint), service, batch_id))
 
     def dump(self) -> bytes:
         """As an Arrow IPC stream (https://arrow.apache.org/docs/format/Columnar.html#ipc-streaming-format)."""
@@ -51,8 +52,9 @@ class Consignment:
             table = pa.ipc.open_stream(body).read_all()
             label = msgspec.json.decode((table.schema.metadata or {}).get(_LABEL, b""), type=Label)
             table.validate()
-        except (pa.ArrowException, msgspec.MsgspecError, OSError) as error:
+            table.drop_columns(["raw"]).validate(full=True)  # `raw` may be anything: `parse` finds out
+        except (pa.ArrowException, msgspec.MsgspecError, OSError, KeyError) as error:
             raise InputError("web.not_a_consignment", reason=str(error)) from error
-        if not table.schema.equals(SCHEMA):
+        if not table.schema.equals(SCHEMA) or any(not key.startswith(INGEST) for key in label.checkpoint):
             raise InputError("web.not_a_consignment", reason="schema")
         return cls(Batch(table.replace_schema_metadata(None)), label)

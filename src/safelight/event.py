@@ -175,6 +175,8 @@ class Name(StrEnum):
     RULE_FAILED = "rule_failed"
     CONFIG_LEFT_OUT = "config_left_out"
     SEGMENT_DAMAGED = "segment_damaged"
+    TASK_FAILED = "task_failed"
+    UPKEEP_FAILED = "upkeep_failed"
     RETENTION_APPLIED = "retention_applied"
 
 

@@ -101,7 +101,7 @@ def destination(server: Api | None, config: Path | None, data: Path | None) -> I
         yield Remote(server)
         return
     configuration = load(config)
-    directory = data_directory(data)
+    directory = data_directory(data or configuration.server.data)
     with SegmentStore.open(directory) as store:
         yield Local(store, configuration.processors)
 

@@ -11,7 +11,9 @@ from typing import Final
 _APP: Final = "safelight"
 
 
-def data_directory(explicit: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
+def data_directory(
+    explicit: Path | None = None, config: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Path:
     """The data directory: the one named, `$SAFELIGHT_DATA`, the configuration's `server.data`, the user's.
 
     Reads just that key of the configuration, so that commands that only want to find the server stay fast; a
@@ -21,7 +23,7 @@ def data_directory(explicit: Path | None = None, environment: Mapping[str, str] 
     if named:
         return Path(named).expanduser()
     home = Path(environment.get("XDG_CONFIG_HOME") or Path.home() / ".config")
-    candidates = [environment.get("SAFELIGHT_CONFIG"), "safelight.toml", home / _APP / "safelight.toml"]
+    candidates = [config, environment.get("SAFELIGHT_CONFIG"), "safelight.toml", home / _APP / "safelight.toml"]
     for candidate in candidates:
         if candidate and Path(candidate).is_file():
             configured = _configured(Path(candidate))

@@ -4,31 +4,60 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .batch import Process, compose
+import pyarrow as pa
+
+from .batch import Batch, Process, compose
+from .locales import text
 from .processors import Processor
 from .processors.enrich import Enrich
 from .processors.fingerprint import Fingerprint
 from .processors.locate import Locate
 from .processors.parse import Parse
-from .processors.redact import Redact
+from .processors.redact import Redact, redact_text
 
 
 def chain(processors: Sequence[Processor], profile: str | None = None, timezone: str | None = None) -> Process:
     """What happens to the raw lines of one source: understood, given their node and host, taken through the configured
-    steps, grouped by error, and always redacted before disk (laws, 5), by the configured `redact` or by default."""
-    own_redaction = any(isinstance(processor, Redact) for processor in processors)
-    return compose(
-        [
-            Parse(profile=profile, timezone=timezone).build(),
-            Locate().build(),
-            Enrich().build(),
-            *(processor.build() for processor in processors),
-            Fingerprint().build(),
-            *([] if own_redaction else [Redact().build()]),
-        ]
+    steps, grouped by error, and last of all, whatever was configured, redacted (laws, 5)."""
+    return unbroken(
+        compose(
+            [
+                Parse(profile=profile, timezone=timezone).build(),
+                Locate().build(),
+                Enrich().build(),
+                *(processor.build() for processor in processors if not isinstance(processor, Redact)),
+                Fingerprint().build(),
+                redaction(processors),
+            ]
+        )
     )
 
 
 def redaction(processors: Sequence[Processor]) -> Process:
-    """What happens to events that need no understanding, such as our own."""
+    """As configured, or the default one. All there is for events that need no understanding, such as our own."""
     return compose([p.build() for p in processors if isinstance(p, Redact)] or [Redact().build()])
+
+
+def unbroken(process: Process) -> Process:
+    """The same steps, but a line on which one of them fails is kept and flagged, and the others go on (laws, 2)."""
+
+    def run(batch: Batch) -> Batch:
+        try:
+            return process(batch)
+        except Exception as error:  # noqa: BLE001 - a step may be anybody's
+            if len(batch) > 1:
+                half = len(batch) // 2
+                parts = (run(Batch(batch.table.slice(0, half))), run(Batch(batch.table.slice(half))))
+                return Batch(pa.concat_tables([part.table for part in parts]))
+            return _flagged(batch, error)
+
+    return run
+
+
+def _flagged(batch: Batch, error: Exception) -> Batch:
+    line = batch["raw"].combine_chunks().view("binary")[0].as_py() or b""
+    shown = redact_text(line.decode("utf-8", "replace"), paths=False, addresses=False)
+    why = text("pipeline.step_failed", reason=type(error).__name__)
+    for name, value in {"timestamp": batch["received_at"], "message": shown, "raw": shown, "level": "ERROR"}.items():
+        batch = batch.with_column(name, value)
+    return batch.with_column("parse_error", why)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import socket
@@ -56,7 +57,7 @@ def serve(options: Options, echo: Callable[[str], None]) -> None:
     listener = listen(host, port)
     url = f"http://{_bracketed(host)}:{listener.getsockname()[1]}"
     demo = Demo.under(options.data, options.demo_speed) if options.demo_speed is not None else None
-    directory = demo.data if demo else options.data or config.server.data or data_directory()
+    directory = demo.data if demo else data_directory(options.data or config.server.data)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     with ExitStack() as stack:
         stack.enter_context(listener)
@@ -96,7 +97,7 @@ def listen(host: str, port: int) -> socket.socket:
         listener.listen(256)
     except OSError as error:
         listener.close()
-        taken = error.errno in {98, 48, 10048}  # EADDRINUSE on Linux, macOS, Windows
+        taken = error.errno == errno.EADDRINUSE
         reason = error.strerror or str(error)
         raise ConfigError(
             "serve.port_taken" if taken else "serve.cannot_listen", host=host, port=port, reason=reason
@@ -115,21 +116,24 @@ async def _run(app: App, listener: socket.socket, ready: Callable[[], None]) -> 
             timeout_graceful_shutdown=GRACE_S,
         )
     )
+    answered = anyio.Event()
+
+    async def answer() -> None:
+        await web.serve(sockets=[listener])
+        answered.set()
+
     async with anyio.create_task_group() as tasks:
         await tasks.start(app.run)
-        tasks.start_soon(_answer, web, listener)
+        tasks.start_soon(answer)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             ready()
             async for _ in signals:
                 break
-        app.closing.set()
+        await app.stop()
         web.should_exit = True
-        await app.stopped()
+        with anyio.move_on_after(GRACE_S + 1):
+            await answered.wait()
         tasks.cancel_scope.cancel()
-
-
-async def _answer(web: uvicorn.Server, listener: socket.socket) -> None:
-    await web.serve(sockets=[listener])
 
 
 def _bracketed(host: str) -> str:

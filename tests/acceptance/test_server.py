@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import os
@@ -246,6 +247,8 @@ def test_a_full_disk_acknowledges_nothing_that_is_lost(tmp_path, logs):
         assert "Traceback" not in refused.stderr
         assert refused.stderr.strip()
         assert numbers(server) == list(range(10))
+        threading.Event().wait(7)  # longer than anything that writes now and then waits: all of it must survive this
+        assert server.get("/status")["problems"]
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         server.until("line", 20, within_s=60)
         assert json.loads(server.cli("ingest", str(path), "--json").stdout)["events"] == 10
@@ -307,6 +310,28 @@ def test_it_stops_at_once_and_cleanly_when_told_to(tmp_path):
         assert server.process.wait(15) == 0
     with running(tmp_path) as again:
         assert [event["event"] for event in again.until("event:server_stopped")] == ["server_stopped"]
+    assert "Traceback" not in (tmp_path / "server.log").read_text()
+
+
+def test_a_question_under_way_does_not_hold_up_the_end(tmp_path):
+    slow = {"sql": "SELECT count(*) FROM range(1, 40000) a(x), range(1, 40000) b(y) WHERE x * y = 7"}
+    with running(tmp_path) as server:
+        body, headers = json.dumps(slow).encode(), {"Content-Type": "application/json"}
+        asked = urllib.request.Request(f"{server.url}/api/v1/sql", body, headers)
+        started = threading.Event()
+
+        def ask():
+            started.set()
+            with contextlib.suppress(OSError):
+                urllib.request.urlopen(asked, timeout=60).close()
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        assert started.wait(5)
+        server.until("event:server_started")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(15) == 0
+        thread.join()
     assert "Traceback" not in (tmp_path / "server.log").read_text()
 
 

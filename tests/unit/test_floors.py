@@ -10,7 +10,7 @@ import pytest
 
 FLOORS = (
     {"locales"},
-    {"errors", "event", "identifier", "paths"},
+    {"errors", "event", "hostzone", "identifier", "paths"},
     {"batch", "plugin", "rows"},
     {"query"},
     {"store"},

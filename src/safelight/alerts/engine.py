@@ -6,14 +6,15 @@ says that there is something to send.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, Protocol
 
-from ..errors import QueryError
+from ..errors import QueryError, StoreError
 from ..event import Name
 from ..locales import ENGLISH, text
 from ..query.sql import Span
@@ -21,17 +22,17 @@ from ..store import Store
 from .condition import Count
 from .content import compose, describe
 from .database import Database
-from .evaluate import Matches, Measured, by_match, matches, measure
+from .evaluate import Matches, Measured, by_match, matches
 from .group import COLLECT, Message, ripe
 from .notification import FIRING
 from .outbox import Letter, Outbox
 from .rule import Rule
 from .state import Progress, State
 from .views import Target, alert_view, channel_view, rule_view
+from .windows import Windows
 
-WINDOW_EVERY: Final = timedelta(seconds=5)
-WINDOW_EVERY_MAX: Final = timedelta(seconds=60)
-"""A window is counted every 5 s; a long one every 1/720 of its length (an hour: 5 s), at least once a minute."""
+STEP_MAX: Final = 50_000
+"""Events whose matches are judged in one step; what is left is due at once."""
 GAP: Final = timedelta(minutes=10)
 """Not having looked for longer than this is a gap: "fewer than" starts to wait for a full window again."""
 SAVE_EVERY: Final = timedelta(seconds=5)
@@ -87,25 +88,30 @@ class Engine:
         self._base_url = base_url
         self._zone = zone
         self._collect = collect
+        self._stepping = Lock()
+        self._problems: dict[str, QueryError] = {}
         self._database = Database(path)
         self._state = State(self._database)
         self.outbox = Outbox(self._database, now, language=language)
-        self.recovered = self.outbox.recover()
-        """Messages that were in flight when the last process died: they go out again, marked."""
-        self.problems: dict[str, QueryError] = {}
-        """Rules that could not be judged the last time, and why."""
-        self._stepping = Lock()
-        started = now()
+        try:
+            self._begin(now())
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _begin(self, started: datetime) -> None:
+        self._recovered = self.outbox.recover()
         saved = self._state.progress()
-        self._progress = saved or Progress(store.figures().last_seq, started, started, 0)
+        self._progress = saved or Progress(self._store.figures().last_seq, started, started, 0)
         self._saved_at, self._saved_seq = started, self._progress.evaluated_seq
-        self._counted: dict[str, int] = {}
-        self._held = self._state.held_windows()
-        self._window_due = {rule.id: started for rule in self._rules.values() if isinstance(rule.when, Count)}
         self._forget_at = started
         with self._database.transaction():
             self._state.save_progress(self._progress)
             self._state.drop_windows_except(self._rules, started)
+            held, change = self._state.held_windows(), self._state.next_change()
+        counted = [id_ for id_, rule in self._rules.items() if isinstance(rule.when, Count)]
+        self._windows = Windows(dict.fromkeys(counted, started), held)
+        self._next_due = self._due(started, change)
 
     @property
     def evaluated_seq(self) -> int:
@@ -117,35 +123,55 @@ class Engine:
         """Matches so far that came too late to fire."""
         return self._progress.late
 
-    def step(self, committed_seq: int) -> bool:
-        """Judge everything up to `committed_seq` and all that is due. True when there is something new to send.
+    @property
+    def recovered(self) -> int:
+        """Messages that were in flight when the last process died: they go out again, marked."""
+        return self._recovered
 
-        Raises StoreError or QueryError when the store cannot answer: nothing has changed, the next step tries again.
+    @property
+    def problems(self) -> Mapping[str, QueryError]:
+        """Rules that could not be judged the last time, and why. Each step makes a new one."""
+        return self._problems
+
+    def step(self, committed_seq: int) -> bool:
+        """Judge what was committed up to `committed_seq` and all that is due. True when there is something new to send.
+
+        Raises StoreError or QueryError when the store cannot answer, StoreError when our state cannot be written:
+        nothing has changed, the next step tries again.
         """
         with self._stepping:
             now = self._now()
-            upto = max(committed_seq, self._progress.evaluated_seq)
-            found = self._match(upto, now)
-            measured = self._measure(upto, now)
+            committed = max(committed_seq, self._progress.evaluated_seq)
+            upto = min(committed, self._progress.evaluated_seq + STEP_MAX) if self._matching else committed
+            windows, problems = self._windows.copy(), dict(self._problems)
+            found = self._match(upto, now, problems)
+            watched_since = self._watched_since(now)
+            measured = windows.measure(self._store, self._rules, now, committed, watched_since, problems)
             progress = self._advanced(upto, now, found.late)
             change = self._state.next_change()
-            stirred = found.hits or found.late or any(m.holds or m.rule.id in self._held for m in measured)
+            stirred = found.hits or found.late or windows.stirred(measured)
             due = change is not None and change <= now
-            if not stirred and not due and not self._worth_saving(progress, now):
-                self._progress = progress
-                return False
-            with self._database.transaction():
-                messages, given_up = self._apply(found, measured, now)
-                self._state.save_progress(progress)
-            self._progress, self._saved_at, self._saved_seq = progress, now, upto
-            self._held = self._state.held_windows()
-        self._tell(messages, given_up)
+            messages: list[Message] = []
+            given_up: list[Letter] = []
+            if stirred or due or self._worth_saving(progress, now):
+                with self._database.transaction():
+                    messages, given_up = self._apply(found, measured, now)
+                    self._state.save_progress(progress)
+                    windows.held, change = self._state.held_windows(), self._state.next_change()
+                self._saved_at, self._saved_seq = now, upto
+            failed = {id_: error for id_, error in problems.items() if id_ not in self._problems}
+            self._progress, self._windows, self._problems = progress, windows, problems
+            self._next_due = now if upto < committed else self._due(now, change)
+        self._tell(messages, given_up, failed)
         return bool(messages)
 
     def next_due(self) -> datetime:
-        """When the next step is due even if nothing is committed."""
-        change = self._state.next_change()
-        return min((*self._window_due.values(), self._now() + IDLE, *([change] if change else [])))
+        """When the next step is due even if nothing is committed, as the last one left it. Waits for nobody."""
+        return self._next_due
+
+    def status(self) -> dict[str, int]:
+        """For the API: messages in doubt at the start, and matches that came too late to fire. Waits for nobody."""
+        return {"recovered": self.recovered, "late": self.late}
 
     def alerts(self, limit: int = 50) -> list[dict[str, Any]]:
         """Alerts for the API: those that fire first, each part newest first."""
@@ -169,39 +195,26 @@ class Engine:
         return [rule_view(rule) for rule in self._rules.values()]
 
     def close(self) -> None:
-        """Write down how far we came and release the file."""
+        """Write down how far we came, if the disk takes it, and release the file."""
         with self._stepping:
-            self._state.save_progress(self._progress)
-            self._database.close()
+            try:
+                with suppress(StoreError):  # what is judged twice has no second consequence
+                    self._state.save_progress(self._progress)
+            finally:
+                self._database.close()
 
-    def _match(self, upto: int, now: datetime) -> Matches:
+    def _due(self, now: datetime, change: datetime | None) -> datetime:
+        return min((*self._windows.due.values(), now + IDLE, *([change] if change else [])))
+
+    def _match(self, upto: int, now: datetime, problems: dict[str, QueryError]) -> Matches:
         if upto == self._progress.evaluated_seq:
             return Matches()
-        found = matches(self._store, self._matching, Span(after_seq=self._progress.evaluated_seq, upto_seq=upto), now)
+        span = Span(after_seq=self._progress.evaluated_seq, upto_seq=upto)
+        found = matches(self._store, self._matching, span, now, failing=problems.keys())
         for rule in self._matching:
-            self.problems.pop(rule.id, None)
-        self.problems.update(found.failed)
+            problems.pop(rule.id, None)
+        problems.update(found.failed)
         return found
-
-    def _measure(self, upto: int, now: datetime) -> list[Measured]:
-        measured = []
-        for id_, due in self._window_due.items():
-            rule = self._rules[id_]
-            condition = rule.when
-            if due > now or not isinstance(condition, Count):
-                continue
-            self._window_due[id_] = now + max(WINDOW_EVERY, min(condition.over / 720, WINDOW_EVERY_MAX))
-            if condition.op == "<" and now - self._watched_since(now) < condition.over:
-                continue  # what nobody watched cannot be called missing
-            if condition.op == ">" and id_ not in self._held and self._counted.get(id_) == upto:
-                continue  # without new events a count only falls
-            try:
-                measured.append(measure(self._store, rule, now, upto))
-                self._counted[id_] = upto
-                self.problems.pop(id_, None)
-            except QueryError as error:
-                self.problems[id_] = error
-        return measured
 
     def _worth_saving(self, progress: Progress, now: datetime) -> bool:
         moved = progress.evaluated_seq != self._saved_seq
@@ -248,7 +261,15 @@ class Engine:
         )
         return self.outbox.put(notification, message.key, target.name, message.group)
 
-    def _tell(self, messages: Sequence[Message], given_up: Sequence[Letter]) -> None:
+    def _tell(self, messages: Sequence[Message], given_up: Sequence[Letter], failed: Mapping[str, QueryError]) -> None:
+        for id_, error in failed.items():
+            reason = error.render(self._language)
+            self._note(
+                Name.RULE_FAILED,
+                level="ERROR",
+                message=text("alerts.rule_failed", self._language, rule=id_, reason=reason),
+                attributes={"rule": id_},
+            )
         for message in messages:
             for alert in message.alerts:
                 title, _ = describe(alert, self._rules.get(alert.rule), language=self._language, zone=self._zone)

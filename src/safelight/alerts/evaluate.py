@@ -8,12 +8,12 @@ itself, such as `source_failed`, alerts like everything else. Imported events ar
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ..errors import QueryError
+from ..errors import QueryError, QueryTooCostly
 from ..event import IMPORTED, OURSELVES, Name
 from ..query.compile import where
 from ..query.sql import Span, Sql
@@ -24,6 +24,10 @@ from .rule import Rule
 
 LATE: Final = timedelta(minutes=10)
 """Matching events older than this when they are judged fire nothing by themselves; they are counted."""
+PASS_TIMEOUT_S: Final = 10.0
+"""Of one question about new events; 50,000 of them take about 0.1 s."""
+PART_MIN: Final = 1_000
+"""A rule that is too slow over new events is asked about ever smaller parts of them, down to this many."""
 LABELS: Final = ("service", "instance", "node", "error_group")
 """What tells one alert of a match rule from another."""
 LABEL_MAX: Final = 200
@@ -76,29 +80,31 @@ class Measured:
     events: Sequence[Mapping[str, Any]] = ()
 
 
-def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
-    """All match rules over the events of `span`, in one pass. A rule the store cannot judge does not stop the others.
+def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime, failing: Collection[str] = ()) -> Matches:
+    """All match rules over the events of `span`, in one pass. A rule the store cannot judge does not stop the others:
+    too slow, it is judged in parts; too slow even so, or wrong, it is among the `failed` with what could be judged.
 
+    Rules `failing` before are asked about apart, once, so that they cost the others little time.
     Raises StoreError or QueryError when the store itself cannot answer: nothing was judged then.
     """
-    if not rules:
-        return Matches()
-    try:
-        return _pass(store, rules, span, now)
-    except QueryError:
-        store.run(_ALIVE, span)
-    hits: list[Hit] = []
+    sound = [rule for rule in rules if rule.id not in failing]
+    apart = [rule for rule in rules if rule.id in failing]
+    found: list[Matches] = []
     failed: list[tuple[str, QueryError]] = []
-    late = 0
-    for rule in rules:
+    if sound:
         try:
-            found = _pass(store, [rule], span, now)
+            found.append(_pass(store, sound, span, now))
+        except QueryError:
+            store.run(_ALIVE, span)
+            apart = [*sound, *apart]
+    for rule in apart:
+        try:
+            found.extend(_parts(store, rule, span, now, once=rule.id in failing))
         except QueryError as error:
+            store.run(_ALIVE, span)
             failed.append((rule.id, error))
-        else:
-            hits += found.hits
-            late += found.late
-    return Matches(tuple(hits), late, tuple(failed))
+    hits = [hit for part in found for hit in part.hits]
+    return Matches(tuple(hits), sum(part.late for part in found), tuple(failed))
 
 
 def measure(store: Store, rule: Rule, now: datetime, upto_seq: int) -> Measured:
@@ -132,6 +138,22 @@ def brief(event: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def _parts(store: Store, rule: Rule, span: Span, now: datetime, *, once: bool) -> Iterator[Matches]:
+    """One rule; what is too slow as a whole in halves, unless it is to be tried `once`. The first part that is too slow
+    ends it: what came before stands."""
+    try:
+        found = _pass(store, [rule], span, now)
+    except QueryTooCostly:
+        after, upto = span.after_seq or 0, span.upto_seq
+        if once or upto is None or upto - after <= PART_MIN:
+            raise
+        middle = (after + upto) // 2
+        yield from _parts(store, rule, replace(span, upto_seq=middle), now, once=False)
+        yield from _parts(store, rule, replace(span, after_seq=middle), now, once=False)
+    else:
+        yield found
+
+
 def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
     wanted = [where(rule.when.filter, now) for rule in rules]
     columns = ", ".join(f"coalesce(({sql.text}), false) AS m{number}" for number, sql in enumerate(wanted))
@@ -144,7 +166,7 @@ def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Mat
         f" FROM events WHERE {_JUDGED.text}) judged WHERE {' OR '.join(flags)} GROUP BY ALL ORDER BY first_seq"
     )
     values = (now - LATE, *(value for sql in wanted for value in sql.parameters), *_JUDGED.parameters)
-    rows = store.run(Sql(query, values), span).to_pylist()
+    rows = store.run(Sql(query, values), span, timeout_s=PASS_TIMEOUT_S).to_pylist()
     late = sum(row["count"] for row in rows if row["late"])
     hits: dict[tuple[str, tuple[str | None, ...]], Hit] = {}
     for row in rows:
@@ -181,7 +203,8 @@ def _with_events(store: Store, hits: Sequence[Hit], span: Span) -> Iterable[Hit]
         return hits
     sql = Sql(f"seq IN ({', '.join('?' * len(seqs))})", tuple(seqs))
     within = replace(span, after_seq=seqs[0] - 1, upto_seq=seqs[-1])
-    events = {event["seq"]: brief(event) for event in store.oldest(sql, within, limit=len(seqs)).to_pylist()}
+    rows = store.oldest(sql, within, limit=len(seqs), timeout_s=PASS_TIMEOUT_S).to_pylist()
+    events = {event["seq"]: brief(event) for event in rows}
     return [
         replace(hit, events=[events[seq] for seq in sorted({hit.first_seq, hit.last_seq}) if seq in events])
         for hit in hits

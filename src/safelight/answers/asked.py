@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from ..hostzone import HostZone
 from ..query.ast import Query
 from ..query.compile import intersection, phrases, span, where
 from ..query.parse import parse
@@ -27,7 +28,7 @@ class Asked:
     @classmethod
     def of(cls, text: str, start: str | None, end: str | None) -> Asked:
         """Understand. `start` and `end` are ISO times or `now-1h`; times without a zone are the host's."""
-        now = datetime.now().astimezone()
+        now = datetime.now(HostZone())
         query = parse(text)
         asked_for = Span(instant(start, now) if start else None, instant(end, now) if end else None)
         implied = span(query.filter, now)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from threading import Lock
+from typing import Final
 
 import anyio
 import anyio.to_thread
@@ -16,22 +17,24 @@ from anyio.abc import TaskStatus
 from .._version import __version__
 from ..alerts.engine import Engine
 from ..arrivals import Consignment
-from ..batch import Process
+from ..batch import Batch, Process
 from ..channels.deliver import Delivery, target
 from ..config import Config
 from ..config.defaults import rules_of
 from ..demo import Demo
-from ..errors import SafelightError, StoreError
+from ..errors import SafelightError, StoreCorrupt, StoreError
 from ..event import Name
+from ..hostzone import HostZone
 from ..importing import outcome
 from ..locales import text
 from ..pipeline import chain, redaction
+from ..services import profile
 from ..sources import Source
 from ..sources.spool import Spool
-from ..store import Store
-from ..store.lock import Lock
+from ..store.lock import Lock as DirectoryLock
 from ..store.sandbox import UserSql
 from ..store.segments import SegmentStore
+from .alive import keep_alive
 from .collect import Collector
 from .commits import Commits
 from .intake import Intake
@@ -42,10 +45,21 @@ JUDGE_AGAIN_S: Final = 1.0
 """When the store could not answer the rules."""
 STEP_PAUSE_S: Final = 0.05
 """A step costs 10 ms of CPU whatever it judges: at most 20 a second, however many commits there are."""
-MOST_BEHIND: Final = 100_000
-"""Events that rules may not have seen yet before we call ourselves not ready."""
 STOPPING_S: Final = 5.0
-"""How long the last notes and the store may take when the server is told to stop."""
+"""How long a message in flight, and then the last notes, may take when the server is told to stop."""
+
+
+class Importing:
+    """The steps for what `safelight ingest` sends of one service. They learn from what they see: one call at a time."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._lock = Lock()
+
+    def __call__(self, batch: Batch) -> Batch:
+        """The events of a batch of lines."""
+        with self._lock:
+            return self._process(batch)
 
 
 @dataclass
@@ -54,7 +68,7 @@ class App:
 
     config: Config
     data: Path
-    store: Store
+    store: SegmentStore
     engine: Engine
     delivery: Delivery
     user_sql: UserSql
@@ -67,25 +81,27 @@ class App:
     commits: Commits = field(init=False)
     intake: Intake = field(init=False)
     closing: anyio.Event = field(init=False)
-    problems: list[str] = field(default_factory=list)
-    _chains: dict[tuple[str | None, str | None], Process] = field(default_factory=dict)
+    _collecting: anyio.CancelScope = field(init=False)
+    _judging: anyio.CancelScope = field(init=False)
+    _delivered: anyio.Event = field(init=False)
+    _imports: dict[str, Importing] = field(default_factory=dict)
 
     @classmethod
     @contextmanager
-    def open(cls, config: Config, data: Path, lock: Lock, *, url: str, demo: Demo | None = None) -> Iterator[App]:
+    def open(
+        cls, config: Config, data: Path, lock: DirectoryLock, *, url: str, demo: Demo | None = None
+    ) -> Iterator[App]:
         """The parts, opened; closed again whatever happens. The lock stays the caller's.
 
         Raises StoreError.
         """
         journal = Journal(redaction(config.processors), config.language)
-        problems: list[str] = []
 
-        def damaged(problem: StoreError) -> None:
-            said = problem.render(config.language)
-            problems.append(said)
-            journal.note(Name.SEGMENT_DAMAGED, said, "ERROR")
+        def troubled(problem: StoreError) -> None:
+            event = Name.SEGMENT_DAMAGED if isinstance(problem, StoreCorrupt) else Name.UPKEEP_FAILED
+            journal.note(event, problem.render(config.language), "ERROR")
 
-        with SegmentStore.open(data, on_problem=damaged, lock=lock) as store, UserSql(data) as user_sql:
+        with SegmentStore.open(data, on_problem=troubled, lock=lock) as store, UserSql(data) as user_sql:
             engine = Engine(
                 store,
                 rules_of(config),
@@ -94,124 +110,119 @@ class App:
                 note=journal.note,
                 language=config.language,
                 base_url=url,
-                zone=datetime.now().astimezone().tzinfo or UTC,
+                zone=HostZone(),
             )
             delivery = Delivery(engine.outbox, config.channels, note=journal.note, language=config.language)
             try:
                 upkeep = Upkeep(store, config.store.retention, journal, config.language)
-                yield cls(config, data, store, engine, delivery, user_sql, journal, upkeep, demo, problems=problems)
+                yield cls(config, data, store, engine, delivery, user_sql, journal, upkeep, demo)
             finally:
                 engine.close()
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Collect, judge, deliver and tidy up until cancelled."""
-        self.closing = anyio.Event()
+        self.closing, self._delivered = anyio.Event(), anyio.Event()
+        self._collecting, self._judging = anyio.CancelScope(), anyio.CancelScope()
         self.commits = Commits(self.store.figures().last_seq)
         self.intake = Intake(self.store, self.commits)
-        self.journal.note(
-            Name.SERVER_STARTED, text("serve.started", self.config.language, version=self.version, data=self.data)
-        )
+        self._say(Name.SERVER_STARTED, "serve.started", version=self.version, data=self.data)
         for mistake in self.config.left_out:
-            said = text("serve.left_out", self.config.language, mistake=mistake)
-            self.journal.note(Name.CONFIG_LEFT_OUT, said, "ERROR")
+            self._say(Name.CONFIG_LEFT_OUT, "serve.left_out", "ERROR", mistake=mistake)
+        parts: dict[str, Callable[[], Awaitable[None]]] = {
+            "collect": self._collect,
+            "journal": lambda: self.journal.run(self.intake),
+            "alerts": self._judge,
+            "delivery": self._deliver,
+            "upkeep": self.upkeep.run,
+        }
+        if self.demo is not None:
+            parts["demo"] = self.demo.run
         async with anyio.create_task_group() as tasks:
-            for source in self._sources():
-                process = self._chain(source.service, source.timezone)
-                collector = Collector(source, process, self.store, self.intake, self.journal, self.config.language)
-                self.collectors.append(collector)
-                tasks.start_soon(collector.run)
-            tasks.start_soon(self.journal.run, self.intake)
-            tasks.start_soon(self._judge)
-            tasks.start_soon(self.delivery.run)
-            tasks.start_soon(self.upkeep.run)
-            if self.demo is not None:
-                tasks.start_soon(self.demo.run)
+            for what, work in parts.items():
+                tasks.start_soon(keep_alive, what, work, self.journal, self.config.language)
             task_status.started()
 
-    async def stopped(self) -> None:
-        """Write down that we stop."""
-        self.journal.note(Name.SERVER_STOPPED, text("serve.stopped", self.config.language))
+    async def stop(self) -> None:
+        """Take nothing more, finish what is in flight, write down that we stop."""
+        self.closing.set()
+        self._collecting.cancel()
+        self._judging.cancel()
         self.delivery.stop()
-        with anyio.move_on_after(STOPPING_S, shield=True):
-            try:
-                await self.journal.flush(self.intake)
-            except StoreError:
-                return  # the store cannot take it: it was reported when that began
+        await anyio.to_thread.run_sync(self.user_sql.close)
+        await anyio.to_thread.run_sync(self.store.stop_answering)
+        with anyio.move_on_after(STOPPING_S):
+            await self._delivered.wait()
+        self._say(Name.SERVER_STOPPED, "serve.stopped")
+        with anyio.move_on_after(STOPPING_S), suppress(StoreError):  # it was reported when it began
+            await self.journal.flush(self.intake)
 
     async def receive(self, consignment: Consignment) -> dict[str, int]:
-        """Commit raw lines that another process of ours sent. Raises StoreError."""
+        """Commit raw lines that `safelight ingest` sent. Raises StoreError."""
         label = consignment.label
+        name = profile(label.service).name
+        if name not in self._imports:
+            self._imports[name] = Importing(chain(self.config.processors, name))
         became: dict[str, int] = {}
-        process = self._chain(label.service, label.timezone)
 
-        def understand(batch: Any) -> Any:
-            events = process(batch)
+        def understand(batch: Batch) -> Batch:
+            events = self._imports[name](batch)
             became.update(outcome(events))
             return events
 
         await self.intake.take(consignment.batch, understand, label.checkpoint, label.batch_id)
         return became
 
-    def status(self) -> dict[str, Any]:
-        """As `/api/v1/status` shows it."""
-        figures = self.store.figures()
-        sources = [collector.status() for collector in self.collectors]
-        failing = [source["detail"] for source in sources if source["detail"]]
-        rules = [f"{rule}: {error.render(self.config.language)}" for rule, error in self.engine.problems.items()]
-        return {
-            "version": self.version,
-            "demo": self.demo is not None,
-            "language": self.config.language,
-            "started_at": self.started_at,
-            "store": {
-                "events": figures.events,
-                "bytes": figures.bytes,
-                "segments": figures.segments,
-                "oldest": figures.oldest,
-                "newest": figures.newest,
-            },
-            "sources": sources,
-            "channels": self.engine.channels(),
-            "rules": self.engine.rules(),
-            "problems": [*self.config.left_out, *self.problems, *failing, *rules],
-        }
+    def _say(self, event: Name, key: str, level: str = "INFO", **values: object) -> None:
+        self.journal.note(event, text(key, self.config.language, **values), level)
 
-    def checks(self) -> dict[str, dict[str, Any]]:
-        """As `/readyz` shows it."""
-        blocked = [c.source.name for c in self.collectors if c.failure]
-        behind = self.commits.last_seq - self.engine.evaluated_seq
-        return {
-            "store": {"ok": True, "events": self.store.figures().events},
-            "sources": {"ok": not blocked, "failing": blocked},
-            "alerts": {"ok": behind < MOST_BEHIND, "events_behind": behind},
-        }
+    async def _collect(self) -> None:
+        self.collectors = [
+            Collector(
+                source,
+                chain(self.config.processors, source.service, source.timezone),
+                self.store,
+                self.intake,
+                self.journal,
+                self.config.language,
+            )
+            for source in self._sources()
+        ]
+        with self._collecting:
+            async with anyio.create_task_group() as tasks:
+                for collector in self.collectors:
+                    tasks.start_soon(collector.run)
 
     def _sources(self) -> list[Source]:
-        sources = list(self.config.sources)
         if self.demo is not None:
             return [Spool(directory=self.demo.spool)]
-        if self.config.spool.read:
-            sources.append(Spool(directory=self.config.spool.directory))
-        return sources
+        spool = [Spool(directory=self.config.spool.directory)] if self.config.spool.read else []
+        return [*self.config.sources, *spool]
 
-    def _chain(self, service: str | None, timezone: str | None) -> Process:
-        key = (service, timezone)
-        if key not in self._chains:
-            self._chains[key] = chain(self.config.processors, service, timezone)
-        return self._chains[key]
+    async def _deliver(self) -> None:
+        await self.delivery.run()
+        self._delivered.set()
 
     async def _judge(self) -> None:
         """Step the engine on every commit and whenever it is due; wake delivery when there is something to send."""
+        with self._judging:
+            await self._judge_on()
+
+    async def _judge_on(self) -> None:
+        limiter = anyio.CapacityLimiter(1)
+        told = False
         while True:
             wait_s = (self.engine.next_due() - datetime.now(UTC)).total_seconds()
             with anyio.move_on_after(max(0.0, wait_s)):
                 await self.commits.after(self.engine.evaluated_seq)
             try:
-                news = await anyio.to_thread.run_sync(self.engine.step, self.commits.last_seq)
+                news = await anyio.to_thread.run_sync(self.engine.step, self.commits.last_seq, limiter=limiter)
             except SafelightError as error:
-                self.journal.note(Name.RULE_FAILED, error.render(self.config.language), "ERROR")
+                if not told:  # once for as long as it lasts
+                    self.journal.note(Name.RULE_FAILED, error.render(self.config.language), "ERROR")
+                told = True
                 await anyio.sleep(JUDGE_AGAIN_S)
                 continue
+            told = False
             if news:
                 self.delivery.wake()
             await anyio.sleep(STEP_PAUSE_S)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from traceback import format_exc
-from typing import Any, Final
+from typing import Any
 
 import anyio
 
@@ -15,11 +16,9 @@ from ..event import Name
 from ..locales import text
 from ..sources import Arrival, Source
 from ..store import Store
+from .alive import wait_s
 from .intake import Intake
 from .journal import Journal
-
-RETRY_S: Final = (1.0, 2.0, 5.0, 10.0, 30.0)
-"""How long to wait before the same batch is tried again, or a source that fell over is started again."""
 
 
 @dataclass
@@ -36,11 +35,18 @@ class Collector:
     last_event_at: datetime | None = None
     failure: str | None = None
     _reading: int = 0
+    _refused: bool = False  # by the store, not by the source
     _troubles: dict[str, str] = field(default_factory=dict)
 
     def reading(self, what: int) -> None:
         """From the source: it reads from this many files."""
         self._reading = what
+        if not self._refused:
+            self.failure = None
+
+    def recovered(self, what: str) -> None:
+        """From the source: it can read this again."""
+        self._troubles.pop(what, None)
 
     def trouble(self, what: str, error: SafelightError) -> None:
         """From the source: it cannot read this."""
@@ -54,9 +60,10 @@ class Collector:
         attempt = 0
         while True:
             try:
-                async for arrival in self.source.arrivals(self.store.checkpoint(), self):
-                    await self._commit(arrival)
-                    attempt = 0
+                async with aclosing(self.source.arrivals(self.store.checkpoint(), self)) as arrivals:
+                    async for arrival in arrivals:
+                        await self._commit(arrival)
+                        attempt = 0
             except Exception as error:  # noqa: BLE001 - one source must not stop the others, whatever is wrong with it
                 kind = type(error).__name__
                 said = error.render(self.language) if isinstance(error, SafelightError) else f"{kind}: {error}"
@@ -70,7 +77,7 @@ class Collector:
                     error_message=said,
                     traceback=format_exc(),
                 )
-            await anyio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+            await anyio.sleep(wait_s(attempt))
             attempt += 1
 
     async def _commit(self, arrival: Arrival) -> None:
@@ -80,12 +87,13 @@ class Collector:
             try:
                 await self.intake.take(arrival.batch, self.process, arrival.checkpoint)
             except StoreError as error:
-                self.failure = error.render(self.language)
+                self.failure, self._refused = error.render(self.language), True
                 if attempt == 0:
                     self.journal.note(Name.SOURCE_FAILED, self.failure, "CRITICAL", source=self.source.name)
-                await anyio.sleep(RETRY_S[min(attempt, len(RETRY_S) - 1)])
+                await anyio.sleep(wait_s(attempt))
                 attempt += 1
                 continue
+            self._refused = False
             self.failure = None
             if len(arrival.batch):
                 self.events += len(arrival.batch)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+import anyio
 import anyio.to_thread
 
 from ..batch import Batch, Checkpoint, Process
+from ..errors import StoreError
 from ..store import Commit, Store
 from .commits import Commits
+
+THREADS: Final = 4
+"""Of its own: however many questions wait for an answer, what arrives is taken."""
 
 
 class Intake:
@@ -15,6 +22,9 @@ class Intake:
     def __init__(self, store: Store, commits: Commits) -> None:
         self._store = store
         self._commits = commits
+        self._limiter = anyio.CapacityLimiter(THREADS)
+        self.refused: str | None = None
+        """Why the store did not take the last batch; None when it did."""
 
     async def take(
         self, batch: Batch, process: Process, checkpoint: Checkpoint | None = None, batch_id: str | None = None
@@ -24,6 +34,11 @@ class Intake:
         def work() -> Commit:
             return self._store.append(process(batch) if len(batch) else batch, checkpoint, batch_id)
 
-        commit = await anyio.to_thread.run_sync(work)
+        try:
+            commit = await anyio.to_thread.run_sync(work, limiter=self._limiter)
+        except StoreError as error:
+            self.refused = str(error)
+            raise
+        self.refused = None
         self._commits.announce(commit.last_seq)
         return commit

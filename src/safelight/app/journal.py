@@ -7,6 +7,7 @@ import logging
 import socket
 from collections import Counter, deque
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from ..errors import StoreError
 from ..event import OURSELVES, Name
 from ..identifier import uuid7
 from ..locales import text
+from ..processors.redact import redact_text
 from .intake import Intake
 
 WAITING: Final = 10_000
@@ -52,13 +54,14 @@ class Journal:
         **columns: Any,
     ) -> None:
         """Write down what we did. `columns` are those of an event."""
-        log.log(logging.getLevelNamesMapping()[level], message)
+        log.log(logging.getLevelNamesMapping()[level], redact_text(message, paths=False, addresses=False))
         self.counts[event] += 1
         if len(self._notes) == WAITING:
             self._lost += 1
         self._notes.append(self._row(event, message, level, attributes, **columns))
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._stir)
+            with suppress(RuntimeError):  # the loop has ended: the last notes were taken before
+                self._loop.call_soon_threadsafe(self._stir)
 
     async def run(self, intake: Intake) -> None:
         """Commit notes as they come."""
@@ -79,17 +82,18 @@ class Journal:
             rows = list(self._notes)
             if not rows:
                 return
-            await intake.take(Batch.of([*rows, *self._confession()]), self._process)
+            lost = self._lost
+            await intake.take(Batch.of([*rows, *self._confession(lost)]), self._process)
+            self._lost -= lost
             done = {row["id"] for row in rows}
             while self._notes and self._notes[0]["id"] in done:  # threads may add meanwhile; only we take away
                 self._notes.popleft()
-            self._lost = 0
 
-    def _confession(self) -> list[dict[str, Any]]:
-        if not self._lost:
+    def _confession(self, lost: int) -> list[dict[str, Any]]:
+        if not lost:
             return []
-        said = text("journal.lost", self._language, count=self._lost)
-        return [self._row(Name.EVENTS_DROPPED, said, "WARNING", {"count": self._lost, "reason": "store_refused"})]
+        said = text("journal.lost", self._language, count=lost)
+        return [self._row(Name.EVENTS_DROPPED, said, "WARNING", {"count": lost, "reason": "store_refused"})]
 
     def _row(
         self, event: str, message: str, level: str, attributes: Mapping[str, Any] | None, **columns: Any
@@ -101,12 +105,21 @@ class Journal:
             "received_at": now,
             "level": level,
             "event": event,
-            "message": message,
+            "message": _clean(message),
             "service": OURSELVES,
             "host": self._host,
-            "attributes": msgspec.json.encode(attributes, enc_hook=str).decode() if attributes else None,
-            **columns,
+            "attributes": msgspec.json.encode(_clean(attributes), enc_hook=str).decode() if attributes else None,
+            **_clean(columns),
         }
 
     def _stir(self) -> None:
         self._wake.set()
+
+
+def _clean(value: Any) -> Any:
+    """Text that can be stored: names of files need not be UTF-8, and Python keeps their bytes as surrogates."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {key: _clean(inner) for key, inner in value.items()}
+    return value

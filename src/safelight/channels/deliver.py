@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -18,9 +19,10 @@ from ..alerts.engine import Note, silent, utc_now
 from ..alerts.notification import FIRING, Notification
 from ..alerts.outbox import Letter, Outbox
 from ..alerts.views import Target
-from ..errors import DeliveryError, Retryable
+from ..errors import DeliveryError, Retryable, StoreError
 from ..event import Name
 from ..locales import ENGLISH, text
+from ..processors.redact import redact_text
 from ..rows import iso
 from . import Channel
 from .guard import Guarded
@@ -33,6 +35,10 @@ READ_MAX: Final = 64 * 1024
 LOOK_AGAIN_S: Final = 60.0
 """An idle worker looks this often even when nobody wakes it, in case the clock was set."""
 
+STATE_AGAIN_S: Final = 1.0
+"""When alerting's state cannot be written, it is tried again after 2, 4, 8 ... of these, a minute at most."""
+
+_T = TypeVar("_T")
 _UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _GATEWAY: Final = {502, 504}
 
@@ -121,7 +127,8 @@ class Delivery:
         async with _client(channel) as client:
             while not self._stopping:
                 signal.clear()
-                found = await anyio.to_thread.run_sync(self._outbox.claim, channel.name, channel.per_minute)
+                claim = partial(self._outbox.claim, channel.name, channel.per_minute)
+                found = await self._persisted(channel, claim)
                 if isinstance(found, Letter):
                     await self._carry(channel, found, client)
                     continue
@@ -141,10 +148,35 @@ class Delivery:
             outcome = partial(self._refused, letter, self._said(channel, error))
         else:
             outcome = partial(self._sent, letter, answer)
-        await anyio.to_thread.run_sync(outcome)
+        # Never written, the message stays in doubt, and goes out again, marked, after the next start.
+        await self._persisted(channel, outcome)
+
+    async def _persisted(self, channel: Channel, act: Callable[[], _T]) -> _T | None:
+        """What `act` returns once the state can be written, however long that takes; None if we are to stop before."""
+        for failures in itertools.count(1):
+            try:
+                return await anyio.to_thread.run_sync(act)
+            except StoreError as error:
+                if failures == 1:
+                    answer = error.render(self._language)
+                    said = text("channels.failed", self._language, channel=channel.name, answer=answer)
+                    about = {"channel": channel.name, "final": False}
+                    self._note(Name.NOTIFICATION_FAILED, level="ERROR", message=said, attributes=about)
+            if self._stopping:
+                break
+            await self._rest(channel, min(STATE_AGAIN_S * 2 ** min(failures, 10), LOOK_AGAIN_S))
+        return None
+
+    async def _rest(self, channel: Channel, seconds: float) -> None:
+        """Whatever wakes us meanwhile, unless we are to stop."""
+        signal = self._signals[channel.name]
+        with anyio.move_on_after(seconds):
+            while not self._stopping:
+                signal.clear()
+                await signal.wait()
 
     def _said(self, channel: Channel, error: DeliveryError) -> str:
-        return channel.masked(error.render(self._language))
+        return _hidden(channel, error.render(self._language))
 
     def _sent(self, letter: Letter, answer: str) -> None:
         self._outbox.sent(letter, answer)
@@ -193,7 +225,7 @@ async def _send(channel: Channel, note: Notification, client: httpx.AsyncClient,
         host = request.url.host
         with anyio.fail_after(WHOLE_TIMEOUT_S):
             response = await _exchange(client, request)
-        return channel.masked(_verdict(channel, response))
+        return _hidden(channel, _verdict(channel, response))
     except (DeliveryError, _InDoubt):
         raise
     except _UNSENT as error:
@@ -203,6 +235,11 @@ async def _send(channel: Channel, note: Notification, client: httpx.AsyncClient,
     except Exception as error:
         # One channel's mistake must not stop the others.
         raise DeliveryError("channels.broken", reason=type(error).__name__) from error
+
+
+def _hidden(channel: Channel, answer: str) -> str:
+    """What a peer said, without secrets: the channel's own, and whatever else looks like one."""
+    return redact_text(channel.masked(answer), paths=False, addresses=False)
 
 
 def _verdict(channel: Channel, response: httpx.Response) -> str:

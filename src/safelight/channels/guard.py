@@ -20,7 +20,10 @@ from ..errors import DeliveryError
 ADDRESSES_TRIED: Final = 3
 """Of a name with many."""
 
-_NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
+_CARRIERS: Final = (ipaddress.IPv6Network("64:ff9b::/96"), ipaddress.IPv6Network("::/96"))
+"""NAT64 (RFC 6052) and IPv4-compatible addresses (RFC 4291 §2.5.5.1): the last 32 bits are an IPv4 address."""
+_LOCAL_NAT64: Final = ipaddress.IPv6Network("64:ff9b:1::/48")
+"""RFC 8215: where in it an IPv4 address lies is each network's own affair, so nothing in it counts as public."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -29,16 +32,20 @@ def is_public(address: Address) -> bool:
     """Whether the address lies on the public internet, also when it carries an IPv4 address inside.
 
     Not public: private, loopback, link-local (169.254.169.254 and other clouds' metadata), shared (100.64.0.0/10, with
-    Alibaba's metadata at 100.100.100.200), multicast, reserved and unspecified ones.
+    Alibaba's metadata at 100.100.100.200), site-local, multicast, reserved and unspecified ones.
     """
     inner = _embedded(address)
-    return address.is_global and not address.is_multicast and (inner is None or is_public(inner))
+    if inner is not None and not is_public(inner):
+        return False
+    if isinstance(address, ipaddress.IPv6Address) and (address.is_site_local or address in _LOCAL_NAT64):
+        return False
+    return address.is_global and not address.is_multicast
 
 
 def _embedded(address: Address) -> ipaddress.IPv4Address | None:
     if isinstance(address, ipaddress.IPv4Address):
         return None
-    if address in _NAT64:
+    if any(address in network for network in _CARRIERS):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
 

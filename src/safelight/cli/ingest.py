@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from . import options, output, say
+from . import LANGUAGE, options, output, say
 
 
 @click.command("ingest", help=say("cli.ingest.help"))
@@ -36,12 +36,12 @@ def command(
     failed = False
     totals = {"lines": 0, "events": 0, "not_understood": 0, "bytes": 0}
     began = time.perf_counter()
-    with destination(running(url, data), config, data) as target:
+    with destination(running(url, data, config), config, data) as target:
         for path in files:
             try:
                 counts = import_file(path, service, target, again=again)
             except InputError as error:
-                click.echo(error.render(), err=True)
+                click.echo(error.render(LANGUAGE), err=True)
                 failed = True
                 continue
             totals = {name: totals[name] + counts[name] for name in totals}

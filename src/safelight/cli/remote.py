@@ -33,6 +33,9 @@ class Server:
     def stream(self, path: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """The server-sent events of `/api/v1{path}` as pairs of name and data, until the server goes away."""
         response = self._ask("GET", f"/api/v1{path}?{urlencode(parameters)}", timeout=None)
+        if response.headers.get_content_type() != "text/event-stream":
+            self._json(response, "")
+            raise ServerError("cli.not_safelight", url=self.url, status=response.status)
         name = "message"
         try:
             for raw in response:
@@ -75,11 +78,11 @@ class Server:
         raise ServerError("cli.as_said", said=answer.get("detail") or answer.get("title"))
 
 
-def running(url: str | None, data: Path | None) -> Server | None:
+def running(url: str | None, data: Path | None, config: Path | None = None) -> Server | None:
     """The server at `url`, or the one that owns the data directory; None when none runs there."""
     if url:
         return Server(url)
     from ..store.lock import Lock  # noqa: PLC0415 - kept off the path of `--help`
 
-    owner = Lock.owner(data_directory(data))
+    owner = Lock.owner(data_directory(data, config))
     return Server(owner.url) if owner is not None and owner.url else None

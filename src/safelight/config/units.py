@@ -28,21 +28,24 @@ def size(text: str) -> int:
 
 
 def _read_duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
+    """A number alone is refused: nobody should lose a month of events because 30 meant seconds."""
     try:
-        return duration(value)
-    except QueryError as error:
-        raise PydanticCustomError("duration", "not a duration") from error
+        length = duration(value) if isinstance(value, str) else timedelta()
+    except QueryError:
+        length = timedelta()
+    if length <= timedelta():
+        raise PydanticCustomError("duration", "not a duration")
+    return length
 
 
 def _read_size(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
     try:
-        return size(value)
-    except ValueError as error:
-        raise PydanticCustomError("size", "not a size") from error
+        bytes_ = size(value) if isinstance(value, str) else 0
+    except ValueError:
+        bytes_ = 0
+    if bytes_ <= 0:
+        raise PydanticCustomError("size", "not a size")
+    return bytes_
 
 
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]

@@ -98,7 +98,7 @@ def described(message: str) -> Fields:
         level, extra = ("WARNING", {"attributes": {"warning": warned[1]}}) if warned else ("INFO", {})
         return {"event": Name.LOG.value, "level": level, "message": message, **extra}
     at = message.rfind("\n", 0, at) + 1 if message[:at].endswith(_GROUP) else at
-    said, trace = message[:at].strip(), message[at:]
+    said, trace = _unstamped(message[:at]).strip(), message[at:]
     fell = tracebacks.failure(trace)
     exception = f"{fell.error_type}: {fell.error_message}" if fell.error_message else fell.error_type
     fields: Fields = {
@@ -113,6 +113,12 @@ def described(message: str) -> Fields:
     if own or fell.frames:
         fields["attributes"] = {"frame": (own or fell.frames)[-1].place}
     return fields
+
+
+def _unstamped(said: str) -> str:
+    """Without a last line that is nothing but a time: a log that stamps every write has one before the traceback."""
+    before, _, last = said.rpartition("\n")
+    return before if _STAMP.fullmatch(last) else said
 
 
 def is_own(frame: tracebacks.Frame) -> bool:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from ..batch import Batch, Checkpoint
 from ..errors import InputError, SafelightError
 from ..plugin import Plugin
+from ..processors.parse import Timezone
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,10 @@ class Report(Protocol):
         """It cannot read `what`; it goes on with the rest and tries again."""
         ...
 
+    def recovered(self, what: str) -> None:
+        """It reads `what` again, of which it told trouble before."""
+        ...
+
 
 class Source(Plugin):
     """Fields every source has. They become columns of what it reads."""
@@ -41,7 +46,7 @@ class Source(Plugin):
     """Which one of several."""
     tag: str | None = None
     """For routing."""
-    timezone: str | None = None
+    timezone: Timezone | None = None
     """IANA name for times that carry no zone; the host's by default."""
 
     @property
@@ -50,9 +55,9 @@ class Source(Plugin):
         """What people call it: its paths, its address."""
 
     @abstractmethod
-    def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncIterator[Arrival]:
-        """What arrives, for ever. `resume` holds the committed checkpoint; asking for the next arrival means that the
-        one before is durable."""
+    def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncGenerator[Arrival, None]:
+        """What arrives, until it is closed. `resume` holds the committed checkpoint; asking for the next arrival
+        means that the one before is durable."""
 
 
 def unreadable(report: Report, path: str, reason: str) -> None:

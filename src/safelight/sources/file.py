@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
 
@@ -35,7 +35,7 @@ class File(Source):
         """Its paths."""
         return ", ".join(self.paths)
 
-    async def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncIterator[Arrival]:
+    async def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncGenerator[Arrival, None]:
         """New records of all files, in steps of at most 4 MB."""
         grammar = profile(self.service).grammar
         tailer = Tailer(
@@ -45,6 +45,7 @@ class File(Source):
             exclude=self.exclude,
             read_from=self.read_from,
             on_trouble=partial(unreadable, report),
+            on_recovered=report.recovered,
         )
         constants = {"tag": self.tag, "service": self.service, "instance": self.instance}
         try:

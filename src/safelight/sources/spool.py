@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,29 +42,36 @@ class Spool(Source):
     @property
     def root(self) -> Path:
         """The spool directory."""
-        return self.directory or spool_directory()
+        if self.directory is None:
+            return spool_directory()
+        return Path(os.path.expanduser(self.directory))  # noqa: PTH111 - Path's raises for the home of nobody
 
     @property
     def name(self) -> str:
         """Its directory."""
         return str(self.root)
 
-    async def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncIterator[Arrival]:
+    async def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncGenerator[Arrival, None]:
         """New events of every process that writes here."""
         await anyio.to_thread.run_sync(lambda: self.root.mkdir(mode=0o700, parents=True, exist_ok=True))
         grammar = profile(self.service).grammar
         constants = {"tag": self.tag, "service": self.service, "instance": self.instance}
         durable = {key: value for key, value in resume.items() if key.startswith(f"{_ROOM}:")}
         with _locked(self.root) as lock, Watch() as watch:
+            waited = False
             while not lock.taken():
+                waited = True
                 report.trouble(self.name, InputError("spool.taken", path=self.root))
                 await anyio.sleep(WAIT_FOR_LOCK_S)
+            if waited:
+                report.recovered(self.name)
             tailer = Tailer(
                 [str(self.root / FILES)],
                 lambda: Joiner(grammar),
                 durable,
                 room=_ROOM,
                 on_trouble=partial(unreadable, report),
+                on_recovered=report.recovered,
             )
             tidy_at = anyio.current_time()
             try:
@@ -73,7 +80,7 @@ class Spool(Source):
                     report.reading(tailer.following)
                     if step is not None:
                         yield Arrival(raw_batch(step.records, constants), step.positions)
-                        durable.update({key: value or "" for key, value in step.positions.items()})
+                        _move(durable, step.positions)
                         continue
                     if anyio.current_time() >= tidy_at:
                         await anyio.to_thread.run_sync(tidy, self.root, durable)
@@ -89,7 +96,8 @@ def tidy(root: Path, durable: Mapping[str, str]) -> None:
     for folder in _folders(root):
         files = sorted(folder.glob("*.ndjson"))
         for file in files:
-            if _is_durable(file, durable) and (file != files[-1] or _is_finished(file)):
+            # In this order: what a writer adds before it ends is not durable then.
+            if (file != files[-1] or _is_finished(file)) and _is_durable(file, durable):
                 file.unlink(missing_ok=True)
         if files:
             continue
@@ -97,6 +105,14 @@ def tidy(root: Path, durable: Mapping[str, str]) -> None:
             folder.rmdir()
         except OSError:
             continue  # something else lies in it
+
+
+def _move(durable: dict[str, str], positions: Mapping[str, str | None]) -> None:
+    for key, value in positions.items():
+        if value is None:
+            durable.pop(key, None)
+        else:
+            durable[key] = value
 
 
 def _folders(root: Path) -> list[Path]:
@@ -108,8 +124,8 @@ def _is_durable(file: Path, durable: Mapping[str, str]) -> bool:
         found = file.stat()
     except OSError:
         return False
-    position = durable.get(Identity.of(found).key(_ROOM))
-    return found.st_size == 0 or (bool(position) and Position.parse(position or "").offset >= found.st_size)
+    position = Position.parse(durable.get(Identity.of(found).key(_ROOM), ""))
+    return found.st_size == 0 or (position is not None and position.offset >= found.st_size)
 
 
 def _is_finished(file: Path) -> bool:

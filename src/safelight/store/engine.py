@@ -7,15 +7,18 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from types import TracebackType
+from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
 
-from ..errors import QueryTooCostly, StoreError
+from ..errors import QueryTooCostly, SafelightError, StoreError
 
 MEMORY: Final = "512MB"
 THREADS: Final = 2
+AGAIN_S: Final = 0.05
+"""An interrupt that comes between two statements is lost on the next one: it is repeated so often."""
 
 
 class Deadline:
@@ -29,6 +32,11 @@ class Deadline:
     def left_s(self) -> float:
         """Seconds; never quite zero, which a timer would take for none."""
         return max(self._end - time.monotonic(), 0.001)
+
+    @property
+    def passed(self) -> bool:
+        """Whether it is too late."""
+        return time.monotonic() >= self._end
 
     def exceeded(self) -> QueryTooCostly:
         """The error to raise when it has passed."""
@@ -50,46 +58,88 @@ class Engine:
         }
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
+        self._sessions: set[Session] = set()  # under way
         self._closed = False
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+    def _begin(self, deadline: Deadline) -> Session:
         with self._lock:
             if self._closed:
                 raise StoreError("store.closed")
+            if deadline.passed:
+                raise deadline.exceeded()
             if self._database is None:
                 self._database = duckdb.connect(":memory:", config=self._settings)
                 self._database.execute("SET GLOBAL TimeZone = 'UTC'")
                 self._database.execute("SET GLOBAL parquet_metadata_cache = true")
-            return self._database.cursor()
+            session = Session(self._database.cursor(), deadline)
+            self._sessions.add(session)
+            return session
 
     @contextmanager
     def session(self, deadline: Deadline) -> Iterator[Session]:
-        """A cursor of its own, interrupted at the deadline."""
-        cursor = self._cursor()
-        watch = threading.Timer(deadline.left_s, cursor.interrupt)
-        watch.daemon = True
-        watch.start()
+        """A cursor of its own, interrupted at the deadline or when the engine is closed.
+
+        Raises QueryTooCostly when the deadline has passed, StoreError when the engine is closed.
+        """
+        session = self._begin(deadline)
         try:
-            yield Session(cursor, deadline)
+            with session:
+                yield session
         finally:
-            watch.cancel()
-            cursor.close()
+            with self._lock:
+                self._sessions.discard(session)
+                self._release_if_over()
 
     def close(self) -> None:
-        """Release the memory. Later questions are refused."""
+        """Interrupt what is under way and refuse what comes later. The memory is released with the last session."""
         with self._lock:
             self._closed = True
-            if self._database is not None:
-                self._database.close()
-                self._database = None
+            for session in self._sessions:
+                session.give_up()
+            self._release_if_over()
+
+    def _release_if_over(self) -> None:
+        """Closing a database closes its cursors too, and one that still runs must not lose its own."""
+        if self._closed and not self._sessions and self._database is not None:
+            self._database.close()
+            self._database = None
 
 
 class Session:
-    """Statements that share a deadline and the tables registered for them."""
+    """Statements that share a deadline and the tables registered for them. A thread of its own watches the time."""
 
     def __init__(self, cursor: duckdb.DuckDBPyConnection, deadline: Deadline) -> None:
         self._cursor = cursor
         self._deadline = deadline
+        self._given_up = False
+        self._over = False
+        self._wake = threading.Event()
+        self._watch = threading.Thread(target=self._interrupt_in_time, name="safelight-deadline", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._watch.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._over = True
+        self._wake.set()
+        self._watch.join()  # a cursor that is closed must not be interrupted
+        self._cursor.close()
+
+    def give_up(self) -> None:
+        """Interrupt the statement under way, from any thread, and refuse further ones."""
+        self._given_up = True
+        self._wake.set()
+
+    def _interrupt_in_time(self) -> None:
+        self._wake.wait(self._deadline.left_s)
+        while not self._over:
+            self._cursor.interrupt()
+            self._wake.clear()
+            if not self._over:
+                self._wake.wait(AGAIN_S)
 
     def register(self, tables: Mapping[str, pa.Table]) -> None:
         """Make Arrow tables known by name, to this session only."""
@@ -98,7 +148,7 @@ class Session:
 
     def execute(self, text: str) -> None:
         """Run a statement without an answer."""
-        with self._errors():
+        with self._limits():
             self._cursor.execute(text)
 
     def is_one_select(self, text: str) -> bool:
@@ -107,8 +157,11 @@ class Session:
         return len(statements) == 1 and statements[0].type == duckdb.StatementType.SELECT
 
     def stream(self, text: str) -> Iterator[pa.RecordBatch]:
-        """The answer of one SELECT, batch by batch; the first is empty when there are no rows."""
-        with self._errors():
+        """The answer of one SELECT, batch by batch; the first is empty when there are no rows.
+
+        Raises what `ask` raises, and OSError for an error of DuckDB's after the first batches.
+        """
+        with self._limits():
             reader = self._cursor.sql(text).to_arrow_reader(2048)
             yield pa.RecordBatch.from_pylist([], schema=reader.schema)
             yield from reader
@@ -116,17 +169,29 @@ class Session:
     def ask(self, text: str, parameters: tuple[Any, ...] = ()) -> pa.Table:
         """The answer of one SELECT.
 
-        Raises QueryTooCostly over time or memory, QueryError when DuckDB refuses (a bad regular expression),
-        duckdb.IOException and duckdb.InvalidInputException when a file is gone or damaged.
+        Raises QueryTooCostly over time or memory, StoreError when the engine is closed meanwhile, other duckdb.Error
+        when DuckDB refuses (a bad regular expression) and when a file is gone or damaged.
         """
-        with self._errors():
+        with self._limits():
             return self._cursor.sql(text, params=list(parameters)).to_arrow_table()
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _limits(self) -> Iterator[None]:
+        """An interrupt stops only what runs: what begins too late is stopped here."""
+        if self._given_up or self._deadline.passed:
+            raise self._too_late()
         try:
             yield
         except duckdb.InterruptException as error:
-            raise self._deadline.exceeded() from error
+            raise self._too_late() from error
         except duckdb.OutOfMemoryException as error:
             raise QueryTooCostly("store.too_much_memory", limit=MEMORY) from error
+        except OSError as error:  # Arrow hands on only the words of what happens in the middle of a stream
+            if str(error).startswith("INTERRUPT"):
+                raise self._too_late() from error
+            if str(error).startswith("Out of Memory"):
+                raise QueryTooCostly("store.too_much_memory", limit=MEMORY) from error
+            raise
+
+    def _too_late(self) -> SafelightError:
+        return StoreError("store.closed") if self._given_up else self._deadline.exceeded()

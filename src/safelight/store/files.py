@@ -22,7 +22,7 @@ DAMAGED: Final = ".damaged"
 _NAME: Final = re.compile(r"(?:hot-(?P<hot>\d+)\.arrows|seg-(?P<first>\d+)(?:-(?P<last>\d+))?\.parquet)")
 
 sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
-"""Waits until what was written to a descriptor is on the disk. macOS and Windows have only fsync."""
+"""Waits until what was written to a descriptor is on the disk. macOS has only fsync."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -105,8 +105,9 @@ def publish(path: Path, write: Callable[[Path], None]) -> None:
     """
     aside = path.with_name(path.name + ASIDE)
     try:
+        aside.touch()
+        aside.chmod(0o600)  # logs are nobody else's business, not even half of them
         write(aside)
-        aside.chmod(0o600)  # logs are nobody else's business
         sync_file(aside)
         aside.replace(path)
     except BaseException:
@@ -125,9 +126,7 @@ def sync_file(path: Path) -> None:
 
 
 def sync_directory(directory: Path) -> None:
-    """Wait until the names in a directory are on the disk. Windows has no such call and needs none (NTFS journal)."""
-    if os.name == "nt":
-        return
+    """Wait until the names in a directory are on the disk."""
     descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -135,13 +134,9 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def remove(path: Path) -> bool:
-    """Delete a file that no longer counts. False when Windows refuses because a reader has it open: ask again later."""
-    try:
-        path.unlink(missing_ok=True)
-    except PermissionError:
-        return False
-    return True
+def remove(path: Path) -> None:
+    """Delete a file that no longer counts; who has it open reads on. Raises OSError."""
+    path.unlink(missing_ok=True)
 
 
 def remove_leftovers(directory: Path) -> None:

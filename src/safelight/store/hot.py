@@ -107,7 +107,7 @@ class HotFile:
         self.size = size  # bytes of good frames
         self.chunks = chunks
         self._salt = salt
-        self._descriptor = os.open(file.path, os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0))
+        self._descriptor = os.open(file.path, os.O_WRONLY | os.O_APPEND)
         self._clean = False
 
     @classmethod
@@ -161,7 +161,7 @@ def today() -> str:
 
 
 def _write_new(path: Path, content: bytes) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         _write_all(descriptor, content)
     finally:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Final
@@ -12,29 +12,6 @@ from typing import Final
 import msgspec
 
 from ..errors import StoreError, StoreLocked
-
-if sys.platform == "win32":
-    import msvcrt
-
-    _FAR: Final = 1 << 30  # the lock lies behind the text, which others must be able to read
-
-    def _try_lock(descriptor: int) -> bool:
-        os.lseek(descriptor, _FAR, os.SEEK_SET)
-        try:
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-        except OSError:
-            return False
-        return True
-else:
-    import fcntl
-
-    def _try_lock(descriptor: int) -> bool:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
 
 PATIENCE_S: Final = 0.3
 """Somebody who only asks who owns the directory holds the lock for microseconds: taking it tries again this long."""
@@ -63,7 +40,7 @@ class Lock:
         """
         path = data / "lock"
         try:
-            data.mkdir(parents=True, exist_ok=True)
+            data.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise StoreError("store.unusable", directory=data, reason=error.strerror) from error
@@ -106,6 +83,14 @@ class Lock:
                 os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _read(path: Path) -> Owner | None:

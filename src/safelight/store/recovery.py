@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..batch import SCHEMA
-from ..errors import StoreCorrupt
+from ..errors import StoreCorrupt, StoreError
 from . import files
 from .catalog import Hot, Segment, hold_recent, read_segment
 from .files import StoreFile
 from .hot import HotFile, HotReader, State
 from .seal import seal
 
-Report = Callable[[StoreCorrupt], None]
+Report = Callable[[StoreError], None]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,28 +8,27 @@ DuckDB reaches the segments of the moment and nothing else. And what no limit of
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Final, Self
+from typing import Final, Self
 
-import msgspec
 import pyarrow as pa
 
-from ..errors import QueryError, QueryTooCostly
-from .sandbox_child import MEMORY_MB, Reply, Request
+from ..errors import QueryError, QueryTooCostly, SafelightError, StoreError
+from .child import Child, Died
+from .sandbox_child import MEMORY_MB, Request
 
 MAX_ROWS: Final = 10_000
+MOST_CALLERS: Final = 3
+"""One is answered, the others wait; a further one is refused at once instead of holding a thread, too."""
 GRACE_S: Final = 1.0
 """How long after its time-out a child that does not stop by itself is killed."""
 IDLE_S: Final = 300.0
 """The child takes some 110 MB: unused for so long, it is let go. Starting one takes half a second."""
-
-_PACKAGES: Final = str(Path(__file__).resolve().parents[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +45,39 @@ class UserSql:
     def __init__(self, data: Path) -> None:
         self._data = data.absolute()
         self._one_at_a_time = threading.Lock()
-        self._child: subprocess.Popen[bytes] | None = None
+        self._guard = threading.Lock()  # of what follows; never held while anybody waits for an answer
+        self._callers = 0
+        self._closed = False
+        self._child: Child | None = None
         self._idle: threading.Timer | None = None
 
     def run(self, sql: str, *, timeout_s: float = 30, max_rows: int = MAX_ROWS) -> Answer:
         """The answer, cut to `max_rows`.
 
-        Raises QueryTooCostly over time, memory or size, QueryError when it is no single SELECT or DuckDB refuses it.
+        Raises QueryTooCostly over time, memory or size and when too many ask at once, QueryError when it is no single
+        SELECT or DuckDB refuses it, StoreError when the child died of something else or this was closed.
         """
+        with self._place(), self._turn(timeout_s):
+            return self._ask(Request(sql, timeout_s, max_rows))
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        with self._guard:
+            if self._callers >= MOST_CALLERS:
+                raise QueryTooCostly("store.sql_busy")
+            self._callers += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._callers -= 1
+
+    @contextmanager
+    def _turn(self, timeout_s: float) -> Iterator[None]:
         if not self._one_at_a_time.acquire(timeout=timeout_s):
             raise QueryTooCostly("store.too_slow", seconds=f"{timeout_s:g}")
         try:
-            return self._ask(Request(sql, timeout_s, max_rows))
+            yield
         finally:
             self._one_at_a_time.release()
 
@@ -73,12 +93,9 @@ class UserSql:
         watch.daemon = True
         watch.start()
         try:
-            reply, table = _exchange(child, request)
-        except (OSError, EOFError, msgspec.DecodeError, pa.ArrowException) as error:
-            self._end_child()
-            if out_of_time.is_set():
-                raise QueryTooCostly("store.too_slow", seconds=f"{request.timeout_s:g}") from error
-            raise QueryTooCostly("store.too_much_memory", limit=f"{MEMORY_MB}MB") from error
+            reply, table = child.ask(request)
+        except Died as death:
+            raise self._obituary(death, request, out_of_time=out_of_time.is_set()) from death
         finally:
             watch.cancel()
             self._let_go_when_idle()
@@ -87,54 +104,60 @@ class UserSql:
             raise kind(reply.problem, **reply.values)
         return Answer(table, reply.cut)
 
-    def _warm_child(self) -> subprocess.Popen[bytes]:
-        if self._child is not None and self._child.poll() is None:
+    def _obituary(self, death: Died, request: Request, *, out_of_time: bool) -> SafelightError:
+        if self._closed:
+            return StoreError("store.closed")
+        if out_of_time or death.of_time:
+            return QueryTooCostly("store.too_slow", seconds=f"{request.timeout_s:g}")
+        if death.of_memory:
+            return QueryTooCostly("store.too_much_memory", limit=f"{MEMORY_MB}MB")
+        return StoreError("store.sandbox_died", reason=death.reason)
+
+    def _warm_child(self) -> Child:
+        with self._guard:
+            if self._closed:
+                raise StoreError("store.closed")
+            if self._child is None or not self._child.alive:
+                self._end_child()
+                try:
+                    self._child = Child(self._data)
+                except OSError as error:
+                    raise StoreError("store.sandbox_died", reason=error.strerror or str(error)) from error
             return self._child
-        self._end_child()
-        kept = {name: value for name in ("SYSTEMROOT", "TMPDIR") if (value := os.environ.get(name))}
-        self._child = subprocess.Popen(  # noqa: S603  (our own interpreter and module)
-            [sys.executable, "-m", "safelight.store.sandbox_child", str(self._data)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**kept, "PYTHONPATH": _PACKAGES},
-        )
-        return self._child
 
     def _let_go_when_idle(self) -> None:
-        if self._idle is not None:
-            self._idle.cancel()
-        self._idle = threading.Timer(IDLE_S, self._end_if_idle)
-        self._idle.daemon = True
-        self._idle.start()
+        with self._guard:
+            if self._idle is not None:
+                self._idle.cancel()
+            if self._closed:
+                return
+            self._idle = threading.Timer(IDLE_S, self._end_if_idle)
+            self._idle.daemon = True
+            self._idle.start()
 
     def _end_if_idle(self) -> None:
         if self._one_at_a_time.acquire(blocking=False):
             try:
-                self._end_child()
+                with self._guard:
+                    self._end_child()
             finally:
                 self._one_at_a_time.release()
 
     def _end_child(self) -> None:
         child, self._child = self._child, None
-        if child is None:
-            return
-        child.kill()
-        child.wait()
-        for stream in (child.stdin, child.stdout):
-            if stream is not None:
-                _close(stream)
+        if child is not None:
+            child.end()
 
     def close(self) -> None:
-        """End the child; a question under way fails."""
-        if self._idle is not None:
-            self._idle.cancel()
-        if self._child is not None:
-            self._child.kill()
-        with self._one_at_a_time:
-            self._end_child()
+        """End the child, from any thread: the question under way fails at once, and so do those that wait."""
+        with self._guard:
+            self._closed = True
             if self._idle is not None:
                 self._idle.cancel()
+            if self._child is not None:
+                self._child.kill()
+        with self._one_at_a_time, self._guard:
+            self._end_child()
 
     def __enter__(self) -> Self:
         return self
@@ -143,25 +166,3 @@ class UserSql:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _exchange(child: subprocess.Popen[bytes], request: Request) -> tuple[Reply, pa.Table]:
-    if child.stdin is None or child.stdout is None:
-        raise EOFError
-    child.stdin.write(msgspec.json.encode(request) + b"\n")
-    child.stdin.flush()
-    line = child.stdout.readline()
-    if not line.endswith(b"\n"):
-        raise EOFError
-    reply = msgspec.json.decode(line, type=Reply)
-    body = child.stdout.read(reply.bytes)
-    if len(body) < reply.bytes:
-        raise EOFError
-    return reply, pa.ipc.open_stream(body).read_all() if body else pa.table({})
-
-
-def _close(stream: IO[bytes]) -> None:
-    try:
-        stream.close()
-    except OSError:
-        return  # what was still to be written has nobody left to read it

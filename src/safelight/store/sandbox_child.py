@@ -7,6 +7,8 @@ to reach nothing else and to let nobody change that.
 
 from __future__ import annotations
 
+import contextlib
+import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +24,6 @@ from .catalog import Snapshot, short
 from .engine import Deadline, Engine, Session
 from .follower import Follower
 from .scan import define_events, file_list
-
-if sys.platform != "win32":
-    import resource
 
 MEMORY_MB: Final = 512
 """Of DuckDB. The process may take `_PROCESS_MEMORY`, which its libraries reserve a part of without using it."""
@@ -56,19 +55,20 @@ class Reply(msgspec.Struct, frozen=True):
 def answer(follower: Follower, request: Request) -> tuple[Reply, pa.Table | None]:
     """The reply to a question, and the rows that follow it."""
     deadline = Deadline(request.timeout_s)
-    for _ in range(_ATTEMPTS):
-        snapshot = follower.snapshot()
-        try:
-            return _select(snapshot, request, deadline)
-        except QueryTooCostly as error:
-            return Reply(problem=error.key, costly=True, values={k: str(v) for k, v in error.values.items()}), None
-        except MemoryError:
-            return Reply(problem="store.too_much_memory", costly=True, values={"limit": f"{MEMORY_MB}MB"}), None
-        except (duckdb.Error, StoreError, FileNotFoundError) as error:
-            if all(path.exists() for path in snapshot.paths()):
-                return Reply(problem="store.refused", values={"reason": short(error)}), None
-            # Sealed or merged meanwhile: asked again over the files that are there now.
-    raise deadline.exceeded()
+    try:
+        for _ in range(_ATTEMPTS):
+            snapshot = follower.snapshot()
+            try:
+                return _select(snapshot, request, deadline)
+            except (duckdb.Error, StoreError, OSError) as error:
+                if all(path.exists() for path in snapshot.paths()):
+                    return Reply(problem="store.refused", values={"reason": short(error)}), None
+                # Sealed or merged meanwhile: asked again over the files that are there now.
+        raise deadline.exceeded()
+    except QueryTooCostly as error:
+        return Reply(problem=error.key, costly=True, values={k: str(v) for k, v in error.values.items()}), None
+    except MemoryError:
+        return Reply(problem="store.too_much_memory", costly=True, values={"limit": f"{MEMORY_MB}MB"}), None
 
 
 def _select(snapshot: Snapshot, request: Request, deadline: Deadline) -> tuple[Reply, pa.Table | None]:
@@ -111,21 +111,32 @@ def _collect(batches: Iterator[pa.RecordBatch], max_rows: int) -> tuple[Reply, p
 
 
 def limit_this_process() -> None:
-    """Give up writing files and unbounded memory. Windows has none of these limits: there only DuckDB's own hold."""
-    if sys.platform == "win32":
-        return
-    resource.setrlimit(resource.RLIMIT_AS, (_PROCESS_MEMORY, _PROCESS_MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    """Give up writing files and unbounded memory, for good."""
+    for kind, most in (
+        (resource.RLIMIT_AS, _PROCESS_MEMORY),
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        _limit(kind, _lower(most, hard), _lower(most, hard))
 
 
 def limit_next_question(timeout_s: float) -> None:
     """Let the process use as much processor time as this question may take, on all its threads."""
-    if sys.platform == "win32":
-        return
     used = resource.getrusage(resource.RUSAGE_SELF)
     allowed = int(used.ru_utime + used.ru_stime + timeout_s * (_THREADS + 1)) + 2
-    resource.setrlimit(resource.RLIMIT_CPU, (allowed, resource.RLIM_INFINITY))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    _limit(resource.RLIMIT_CPU, _lower(allowed, hard), hard)
+
+
+def _lower(most: int, hard: int) -> int:
+    return most if hard == resource.RLIM_INFINITY else min(most, hard)
+
+
+def _limit(kind: int, soft: int, hard: int) -> None:
+    """A system that knows no such limit (macOS: memory) refuses; then only DuckDB's own hold."""
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(kind, (soft, hard))
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ Under the data directory: `lock` (who owns it) and `events/` (see `files`). The 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -31,22 +32,24 @@ from .follower import Follower
 from .lock import Lock
 from .questions import Questions, damaged
 from .recovery import recover
+from .refusals import upkeep_refused
 from .retention import Removed
 from .upkeep import Upkeep
 from .writer import Writer
 
 
 class SegmentStore:
-    """See `Store`. `problems` lists what was found damaged since it was opened."""
+    """See `Store`."""
 
-    def __init__(self, data: Path, *, on_problem: Callable[[StoreCorrupt], None] | None = None) -> None:
+    def __init__(self, data: Path, *, on_problem: Callable[[StoreError], None] | None = None) -> None:
         self.data = data
         self.directory = data / "events"
-        self.problems: list[StoreCorrupt] = []
         self.torn_bytes = 0
-        """Bytes of a commit that a crash cut short, found and cut off at opening. It was never acknowledged."""
+        """Bytes of a commit that a crash cut short, found and cut off at opening. It was never acknowledged, so whoever
+        sent it sends it again: worth showing, no problem."""
         self.lock: Lock | None = None
         self._on_problem = on_problem
+        self._damaged: list[StoreError] = []
         self._owns_lock = False
         self._writer: Writer | None = None
         self._upkeep: Upkeep | None = None
@@ -61,13 +64,14 @@ class SegmentStore:
         data: Path,
         *,
         read_only: bool = False,
-        on_problem: Callable[[StoreCorrupt], None] | None = None,
+        on_problem: Callable[[StoreError], None] | None = None,
         lock: Lock | None = None,
     ) -> Self:
         """Open a data directory, which is made if need be.
 
         `read_only` takes no lock and reads beside a writer. A `lock` that was taken before is used and stays the
-        caller's. `on_problem` hears of every damaged file, from any thread.
+        caller's. `on_problem` hears, from any thread, of every damaged file (StoreCorrupt), and once when sealing and
+        merging begin to fail (StoreFull, or StoreError).
 
         Raises StoreLocked when another process owns it, StoreError when it cannot be used.
         """
@@ -78,7 +82,7 @@ class SegmentStore:
         store.lock = lock or Lock.take(data)
         store._owns_lock = lock is None
         try:
-            store.directory.mkdir(parents=True, exist_ok=True)
+            store.directory.mkdir(mode=0o700, exist_ok=True)
             files.sync_directory(data)
             recovered = recover(store.directory, store._report)
             store.torn_bytes = recovered.torn_bytes
@@ -144,26 +148,40 @@ class SegmentStore:
 
     def seal(self) -> None:
         """Seal everything that is not sealed yet, and do whatever else is due. Raises StoreError."""
-        self._work(finish_hot_file=True)
+        with self._working() as upkeep:
+            upkeep.work(finish_hot_file=True)
 
     def maintain(self) -> None:
         """Do now what the background thread would do next. Raises StoreError."""
-        self._work(finish_hot_file=False)
+        with self._working() as upkeep:
+            upkeep.work(finish_hot_file=False)
 
     def retain(self, max_age: timedelta | None = None, max_bytes: int | None = None) -> Removed:
-        """Delete the segments whose newest event is older than `max_age`, then the oldest until the rest fits."""
-        self._writing()
-        if self._upkeep is None:
-            raise StoreError("store.closed")
-        return self._upkeep.retain(max_age, max_bytes)
+        """Delete the segments whose newest event is older than `max_age`, then the oldest until the rest fits.
+
+        Raises StoreError.
+        """
+        with self._working() as upkeep:
+            return upkeep.retain(max_age, max_bytes)
+
+    @property
+    def problems(self) -> list[StoreError]:
+        """The files found damaged since it was opened, and what keeps it from sealing and merging now, if anything."""
+        failing = self._upkeep.problem if self._upkeep is not None else None
+        return [*self._damaged, failing] if failing is not None else list(self._damaged)
+
+    def stop_answering(self) -> None:
+        """Interrupt the questions under way and refuse later ones (StoreError). Writing goes on: a server that is told
+        to stop waits for nobody's question, and still stores what it was given."""
+        self._engine.close()
 
     def close(self) -> None:
-        """See `Store.close`."""
+        """See `Store.close`. Questions under way are interrupted."""
+        self.stop_answering()
         if self._upkeep is not None:
             self._upkeep.stop()
         if self._writer is not None:
             self._writer.close()
-        self._engine.close()
         if self.lock is not None and self._owns_lock:
             self.lock.release()
 
@@ -179,14 +197,16 @@ class SegmentStore:
         if self._upkeep is not None:
             self._upkeep.wake()
 
-    def _work(self, *, finish_hot_file: bool) -> None:
+    @contextmanager
+    def _working(self) -> Iterator[Upkeep]:
+        """What a caller has done now that otherwise the background does."""
         self._writing()
         if self._upkeep is None:
             raise StoreError("store.closed")
         try:
-            self._upkeep.work(finish_hot_file=finish_hot_file)
-        except OSError as error:
-            raise StoreError("store.write_failed", reason=error.strerror or str(error)) from error
+            yield self._upkeep
+        except (OSError, pa.ArrowException) as error:
+            raise upkeep_refused(error) from error
 
     def _writing(self) -> Writer:
         if self._writer is None:
@@ -202,8 +222,9 @@ class SegmentStore:
     def _snapshot(self) -> Snapshot:
         return self._reading().snapshot()
 
-    def _report(self, problem: StoreCorrupt) -> None:
-        self.problems.append(problem)
+    def _report(self, problem: StoreError) -> None:
+        if isinstance(problem, StoreCorrupt):
+            self._damaged.append(problem)
         if self._on_problem is not None:
             self._on_problem(problem)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
@@ -16,12 +17,20 @@ from .catalog import Hot, Segment
 from .hot import HotReader
 from .merge import choose, merge
 from .recovery import Report
+from .refusals import upkeep_refused
 from .retention import Removed, overdue, summary
 from .seal import seal
 from .writer import Writer
 
-PERIOD_S: Final = 60
-"""How often it is looked whether the day of the hot file is over, and how long a failed attempt waits."""
+PERIOD_S: Final = 60.0
+"""How often it is looked whether the day of the hot file is over, and how long a failed attempt waits at most."""
+RETRY_S: Final = 1.0
+"""How long the first failed attempt of a row waits; each one after it twice as long as the one before."""
+
+
+def pause_s(failures: int) -> float:
+    """How long to wait after so many attempts that failed in a row."""
+    return PERIOD_S if failures > 30 else min(PERIOD_S, RETRY_S * 2.0 ** (failures - 1))
 
 
 class Stopped(Exception):
@@ -29,7 +38,10 @@ class Stopped(Exception):
 
 
 class Upkeep:
-    """One thread. `quarantine` sets aside those of some segments that are damaged, and says whether any was."""
+    """One thread. `quarantine` sets aside those of some segments that are damaged, and says whether any was.
+
+    `report` hears of damaged files, and of the first failure of a row.
+    """
 
     def __init__(
         self, directory: Path, writer: Writer, quarantine: Callable[[Sequence[Segment]], bool], report: Report
@@ -38,6 +50,8 @@ class Upkeep:
         self._writer = writer
         self._quarantine = quarantine
         self._report = report
+        self.problem: StoreError | None = None
+        """What keeps the thread from its work; None as soon as it works again."""
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._working = threading.Lock()
@@ -60,16 +74,31 @@ class Upkeep:
             self._thread.join()
 
     def _loop(self) -> None:
+        failures = 0
         while not self._stop.is_set():
-            self._wake.wait(PERIOD_S)
+            if failures:
+                self._stop.wait(pause_s(failures))
+            else:
+                self._wake.wait(PERIOD_S)
             self._wake.clear()
             try:
                 self.work()
             except Stopped:
                 return
-            except (OSError, pa.ArrowException, StoreError):
-                # No room, usually. Nothing is lost: the hot files stay, and it is tried again.
-                self._stop.wait(PERIOD_S)
+            except Exception as error:  # noqa: BLE001  (the root of this thread: without it nothing is ever sealed)
+                failures += 1
+                self._fail(error)
+            else:
+                failures = 0
+                self.problem = None
+
+    def _fail(self, error: Exception) -> None:
+        """No room, usually. Nothing is lost: the hot files stay, and it is tried again."""
+        first = self.problem is None
+        self.problem = error if isinstance(error, StoreError) else upkeep_refused(error)
+        if first:
+            with contextlib.suppress(Exception):  # a listener that fails must not end this thread
+                self._report(self.problem)
 
     def work(self, *, finish_hot_file: bool = False) -> None:
         """Do all there is to do, now and in this thread. Raises OSError when the disk refuses."""
@@ -89,15 +118,23 @@ class Upkeep:
         pa.default_memory_pool().release_unused()
 
     def retain(self, max_age: timedelta | None, max_bytes: int | None) -> Removed:
-        """Delete the segments that are over the limits."""
+        """Delete the segments that are over the limits. Raises OSError when the disk refuses."""
         with self._working:
             # First what they supersede: it would come back to life without them.
             self._sweep()
             segments = overdue(self._writer.snapshot(), max_age, max_bytes, datetime.now(UTC))
-            self._writer.drop([one.file for one in segments])
             for one in segments:
-                files.remove(one.file.path)
+                self._remove(one)
             return summary(segments)
+
+    def _remove(self, segment: Segment) -> None:
+        """Forgotten first, so that nobody asks for it; known again when it cannot be deleted."""
+        self._writer.drop([segment.file])
+        try:
+            files.remove(segment.file.path)
+        except OSError:
+            self._writer.replace(segment)
+            raise
 
     def _check(self) -> None:
         if self._stop.is_set():

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..batch import SCHEMA, Batch, Checkpoint
-from ..errors import StoreError, StoreFull
+from ..errors import StoreError
 from . import Commit, frame
 from .catalog import Hot, Segment, Snapshot, hold_recent
 from .chunks import number
@@ -21,8 +20,7 @@ from .commit import GroupCommit, Pending
 from .files import StoreFile
 from .hot import HotFile, State
 from .recovery import Recovered
-
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)})
+from .refusals import batch_refused
 
 
 class Writer:
@@ -59,7 +57,7 @@ class Writer:
                 self._hot.write([(note, pending.packed) for note, pending in fresh])
         except OSError as error:
             for pending in group:
-                pending.failure = _failure(error)
+                pending.failure = partial(batch_refused, error)
             return
         with self._visible:
             for note, pending in fresh:
@@ -161,14 +159,3 @@ def _one_batch(batch: Batch) -> pa.RecordBatch:
         table = table.set_column(index, SCHEMA.field(index), pc.coalesce(table["timestamp"], table["received_at"], now))
     batches = table.combine_chunks().to_batches()
     return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=SCHEMA)
-
-
-def _failure(error: OSError) -> Callable[[], StoreError]:
-    reason = error.strerror or str(error)
-
-    def make() -> StoreError:
-        made = StoreFull("store.full") if error.errno in _NO_ROOM else StoreError("store.write_failed", reason=reason)
-        made.__cause__ = error
-        return made
-
-    return make

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .lines import LineCutter, Lines
-from .position import Identity, Position, line_prefix
+from .position import Identity, Position, line_prefix, shown
 from .records import Assembler, NewJoiner
 
 TURN_BYTES: Final = 1024 * 1024
@@ -19,6 +19,7 @@ class Records:
     """Complete records of one file, and the offset at which each begins."""
 
     path: str
+    """As text, see `shown`."""
     prefix: str
     texts: list[bytes]
     starts: list[int]
@@ -86,7 +87,7 @@ class FollowedFile:
             return None
         done = self._cutter.offset if self._assembler.pending_start is None else self._assembler.pending_start
         self._position = self._position.at(self.path, done, self._fd)
-        return Turn(Records(self.path, self.prefix, found.texts, found.starts), len(chunk), self._position)
+        return Turn(Records(shown(self.path), self.prefix, found.texts, found.starts), len(chunk), self._position)
 
     def due(self) -> float | None:
         """When (monotonic) the record in hand is complete by silence."""

@@ -34,11 +34,6 @@ class LineCutter:
         """Where the first byte that is not yet part of a complete line stands."""
         return self._start
 
-    @property
-    def has_half(self) -> bool:
-        """Whether something waits for its line end."""
-        return bool(self._half)
-
     def feed(self, chunk: bytes) -> Lines:
         """The lines that `chunk` completes."""
         texts = (self._half + chunk).split(b"\n") if self._half else chunk.split(b"\n")

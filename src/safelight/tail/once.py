@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import os
 import sys
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from ..errors import InputError
 from ..event import IMPORTED
 from .follow import Records
 from .lines import LineCutter
-from .position import Identity, Position, line_prefix
+from .position import Identity, Position, line_prefix, shown
 from .records import Assembler, NewJoiner
 
 CHUNK_BYTES: Final = 4 * 1024 * 1024
@@ -40,7 +41,8 @@ def read_once(path: str, new_joiner: NewJoiner, done: Mapping[str, str], *, agai
     """
     try:
         if path == STANDARD_INPUT:
-            yield from _parts(sys.stdin.buffer, "stdin", Position("stdin", 0, os.getpid(), 0, 0), None, new_joiner)
+            now_ms = time.time_ns() // 1_000_000
+            yield from _parts(sys.stdin.buffer, "stdin", Position("stdin", 0, now_ms, 0, 0), None, new_joiner)
             return
         with open(path, "rb") as file:
             identity = Identity.of(os.fstat(file.fileno()))
@@ -50,7 +52,7 @@ def read_once(path: str, new_joiner: NewJoiner, done: Mapping[str, str], *, agai
             yield from _parts(stream, os.path.abspath(path), position, identity, new_joiner)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise InputError("tail.unreadable", path=path, reason=reason) from error
+        raise InputError("tail.unreadable", path=shown(path), reason=reason) from error
 
 
 def _resumed(path: str, identity: Identity, fd: int, done: Mapping[str, str]) -> Position:
@@ -101,6 +103,6 @@ def _parts(
             end = cutter.offset if assembler.pending_start is None else assembler.pending_start
             moved = Position(path, end, position.generation, position.head_length, position.head_crc)
             checkpoint = {identity.key(_ROOM): moved.dump()} if identity else {}
-            yield Part(Records(path, prefix, lines.texts, lines.starts), len(chunk), checkpoint)
+            yield Part(Records(shown(path), prefix, lines.texts, lines.starts), len(chunk), checkpoint)
         if not chunk:
             return

@@ -32,8 +32,15 @@ class Identity:
         """Under which the position is committed, such as `file:2049:131`."""
         return f"{room}:{self.device}:{self.inode}"
 
+    @classmethod
+    def parse(cls, key: str, room: str) -> Identity | None:
+        """From what `key` gave; None for a key of another room or form."""
+        device, _, inode = key.removeprefix(f"{room}:").partition(":")
+        known = key.startswith(f"{room}:") and device.isdecimal() and inode.isdecimal()
+        return cls(int(device), int(inode)) if known else None
 
-class Position(msgspec.Struct, frozen=True):
+
+class Position(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a file is done: everything before `offset` is durable.
 
     `generation` (ms since 1970, when this content was first seen) changes when the file is truncated or its inode
@@ -45,6 +52,8 @@ class Position(msgspec.Struct, frozen=True):
     generation: int
     head_length: int
     head_crc: int
+    raw_path: bytes = b""
+    """The path's bytes, only in its text form and only where they are no UTF-8."""
 
     @classmethod
     def first(cls, path: str, fd: int, offset: int = 0, earlier: Position | None = None) -> Position:
@@ -54,13 +63,22 @@ class Position(msgspec.Struct, frozen=True):
         return cls(path, offset, generation, *_head(fd, HEAD_BYTES))
 
     @classmethod
-    def parse(cls, text: str) -> Position:
-        """From what `dump` wrote."""
-        return msgspec.json.decode(text, type=cls)
+    def parse(cls, text: str) -> Position | None:
+        """From what `dump` wrote; None when it is something else."""
+        try:
+            position = msgspec.json.decode(text, type=cls)
+        except msgspec.DecodeError:
+            return None
+        if position.raw_path:
+            return replace_position(position, path=os.fsdecode(position.raw_path), raw_path=b"")
+        return position
 
     def dump(self) -> str:
         """As text, for the checkpoint."""
-        return msgspec.json.encode(self).decode()
+        readable = shown(self.path)
+        if readable == self.path:
+            return msgspec.json.encode(self).decode()
+        return msgspec.json.encode(replace_position(self, path=readable, raw_path=os.fsencode(self.path))).decode()
 
     def fits(self, fd: int) -> bool:
         """Whether this file still begins as the one that was read, and reaches as far."""
@@ -82,6 +100,15 @@ class Position(msgspec.Struct, frozen=True):
 replace_position = msgspec.structs.replace
 
 
+def shown(path: str) -> str:
+    r"""The path as text that can be stored and printed: bytes that are no UTF-8 as `\xc4`."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:  # PEP 383: a lone surrogate stands for each such byte
+        return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path
+
+
 def line_prefix(identity: Identity, generation: int) -> str:
     """The first half of the ids of a file's lines; the other half is the line's offset (store invariant 5)."""
     name = f"{socket.gethostname()}|{identity.device}|{identity.inode}|{generation}"
@@ -93,4 +120,4 @@ def _head(fd: int, length: int) -> tuple[int, int]:
     return len(head), zlib.crc32(head)
 
 
-__all__ = ["Identity", "Position", "line_prefix"]
+__all__ = ["Identity", "Position", "line_prefix", "shown"]

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from .follow import FollowedFile, Records, Turn
-from .position import Identity, Position
+from .known import Known, is_gone, name_in
+from .position import Identity, Position, shown
 from .records import NewJoiner
 
 STEP_BYTES: Final = 4 * 1024 * 1024
@@ -35,7 +36,7 @@ class Tailer:
     """Follows every file that `patterns` match, from `resume` (positions by key) on.
 
     `room` is the prefix of its keys. `on_trouble(path, reason)` hears once of a file that cannot be read; it is tried
-    again at every scan.
+    again at every scan, and `on_recovered(path)` hears when it could be read.
     """
 
     patterns: Sequence[str]
@@ -45,13 +46,18 @@ class Tailer:
     read_from: Literal["start", "end"] = "start"
     room: str = "file"
     on_trouble: Callable[[str, str], None] = lambda path, reason: None
+    on_recovered: Callable[[str], None] = lambda path: None
 
     _files: dict[Identity, FollowedFile] = field(default_factory=dict)
     _troubled: dict[str, str] = field(default_factory=dict)
     _turn: int = 0
     _next_scan: float = 0.0
     _first_scan: bool = True
+    _known: Known = field(init=False)
     _gone: dict[str, None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._known = Known(self.resume, self.room)
 
     def step(self) -> Step | None:
         """What is new, up to STEP_BYTES; None when there is nothing. The caller makes it durable, then asks again."""
@@ -62,27 +68,35 @@ class Tailer:
         found: list[Records] = []
         moved: dict[str, str | None] = {}
         budget = STEP_BYTES
+        one_left = False
         for followed in self._in_turn():
             turn = self._look(followed, budget, now)
             if turn is not None:
                 found.append(turn.records)
+                self._known.put(followed.identity, turn.position)
                 moved[followed.key] = turn.position.dump()
                 budget -= turn.size
                 if budget <= 0:
                     break
             elif followed.finished:
                 self._drop(followed)
+                one_left = True
+        if one_left:
+            self._forget_gone()
         moved.update(self._gone)
         self._gone = {}
         return Step(tuple(found), moved) if moved else None
 
     def _look(self, followed: FollowedFile, budget: int, now: float) -> Turn | None:
         try:
-            return followed.read(budget, now)
+            turn = followed.read(budget, now)
         except OSError as error:
             self._trouble(followed.path, error)
             self._drop(followed)
             return None
+        if self._troubled.pop(followed.path, None) is not None:
+            self.on_recovered(shown(followed.path))
+        return turn
 
     def due_s(self) -> float | None:
         """Seconds until a record that waits for more lines is complete by silence; None when none waits."""
@@ -106,11 +120,6 @@ class Tailer:
         """How many files are open."""
         return len(self._files)
 
-    @property
-    def troubled(self) -> Mapping[str, str]:
-        """Why a file cannot be read, by path."""
-        return self._troubled
-
     def _in_turn(self) -> Iterator[FollowedFile]:
         """Each file once, beginning with another one each time, so that a busy file never starves a quiet one."""
         files = list(self._files.values())
@@ -120,6 +129,10 @@ class Tailer:
 
     def _expanded(self) -> list[str]:
         return [os.path.expanduser(pattern) for pattern in self.patterns]
+
+    def _unwanted(self, path: str) -> bool:
+        name = os.path.basename(path)
+        return any(fnmatch(path, os.path.expanduser(pattern)) or fnmatch(name, pattern) for pattern in self.exclude)
 
     def _scan(self) -> None:
         seen: dict[Identity, str] = {}
@@ -139,69 +152,69 @@ class Tailer:
             if identity not in seen:
                 followed.left_behind()
         if self._first_scan:
-            self._find_renamed(seen)
+            self._find_renamed()
+            self._forget_gone()
             self._first_scan = False
 
     def _matching(self) -> Iterator[str]:
         for pattern in self._expanded():
             for path in sorted(glob.iglob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]:
-                name = os.path.basename(path)
-                if any(fnmatch(path, unwanted) or fnmatch(name, unwanted) for unwanted in self.exclude):
-                    continue
-                if os.path.exists(path):
+                if not self._unwanted(path) and os.path.exists(path):
                     yield path
 
-    def _open(self, identity: Identity, path: str) -> None:
+    def _open(self, identity: Identity, path: str, name_now: str | None = None) -> None:
+        fd = -1
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = os.open(name_now or path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            if Identity.of(os.fstat(fd)) != identity:  # exchanged since it was looked at: the next scan knows
+                os.close(fd)
+                return
+            position = self._position(identity, path, fd)
         except OSError as error:
+            if fd >= 0:
+                os.close(fd)
             self._trouble(path, error)
             return
-        self._troubled.pop(path, None)
-        text = self.resume.get(identity.key(self.room))
-        position = Position.parse(text) if text else None
-        if position is None or not position.fits(fd):
-            at_end = self.read_from == "end" and self._first_scan and position is None
-            position = Position.first(path, fd, os.fstat(fd).st_size if at_end else 0, earlier=position)
+        self._known.put(identity, position)
         self._files[identity] = FollowedFile(identity, fd, path, position, self.new_joiner, self.room)
 
-    def _find_renamed(self, seen: Mapping[Identity, str]) -> None:
-        """Files that were rotated away while nobody looked: the rest of them is still read, under their new name."""
-        for key, text in self.resume.items():
-            room, device, inode = key.rsplit(":", 2)
-            identity = Identity(int(device), int(inode))
-            if room != self.room or identity in seen or identity in self._files:
+    def _position(self, identity: Identity, path: str, fd: int) -> Position:
+        position = self._known.get(identity)
+        if position is not None and position.fits(fd):
+            return position
+        at_end = self.read_from == "end" and self._first_scan and position is None
+        return Position.first(path, fd, os.fstat(fd).st_size if at_end else 0, earlier=position)
+
+    def _find_renamed(self) -> None:
+        """Files that were rotated away while nobody looked: the rest of them is still read, as of their old name."""
+        for identity, position in self._known.away(self._files):
+            if not self._ours(position.path):
                 continue
-            path = Position.parse(text).path
-            if not self._ours(path):
+            try:
+                name_now = name_in(os.path.dirname(position.path), identity)
+            except OSError:
                 continue
-            renamed = self._named_now(identity, os.path.dirname(path))
-            if renamed is None:
-                self._gone[key] = None
-                continue
-            self._open(identity, renamed)
+            if name_now is not None:
+                self._open(identity, position.path, name_now)
             if identity in self._files:
                 self._files[identity].left_behind()
 
+    def _forget_gone(self) -> None:
+        """A position is kept as long as its file may come back under a name that is looked for."""
+        for identity, position in self._known.away(self._files):
+            if self._ours(position.path) and is_gone(identity, position.path):
+                self._known.forget(identity)
+                self._gone[identity.key(self.room)] = None
+
     def _ours(self, path: str) -> bool:
         return any(fnmatch(path, pattern.replace("**/", "*")) for pattern in self._expanded())
-
-    def _named_now(self, identity: Identity, folder: str) -> str | None:
-        try:
-            with os.scandir(folder) as entries:
-                return next(
-                    (e.path for e in entries if e.inode() == identity.inode and Identity.of(e.stat()) == identity), None
-                )
-        except OSError:
-            return None
 
     def _trouble(self, path: str, error: OSError) -> None:
         reason = error.strerror or str(error)
         if self._troubled.get(path) != reason:
             self._troubled[path] = reason
-            self.on_trouble(path, reason)
+            self.on_trouble(shown(path), reason)
 
     def _drop(self, followed: FollowedFile) -> None:
         followed.close()
         self._files.pop(followed.identity, None)
-        self._gone[followed.key] = None

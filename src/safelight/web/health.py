@@ -5,22 +5,23 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from ..app.status import checks as readiness
 from .metrics import CONTENT_TYPE, exposition
 from .reply import Json
 
 router = APIRouter(tags=["self"])
 
 
-@router.get("/healthz")
+@router.api_route("/healthz", methods=["GET", "HEAD"])
 def healthz() -> Json:
     """Alive: the process answers."""
     return Json({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.api_route("/readyz", methods=["GET", "HEAD"])
 def readyz(request: Request) -> Json:
     """Ready to collect: 503 with the failing check when not."""
-    checks = request.app.state.safelight.checks()
+    checks = readiness(request.app.state.safelight)
     ready = all(check["ok"] for check in checks.values())
     return Json({"status": "ok" if ready else "unavailable", "checks": checks}, status_code=200 if ready else 503)
 

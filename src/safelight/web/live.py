@@ -12,7 +12,7 @@ from fastapi.responses import StreamingResponse
 
 from .. import answers
 from ..app import App
-from ..errors import QueryError
+from ..errors import QueryError, SafelightError
 from ..query.parse import parse
 from ..rows import dump
 from .reply import language_of, problem_of
@@ -22,6 +22,8 @@ PAUSE_S: Final = 0.25
 BATCH: Final = 500
 """Events in one batch; when more came, the oldest of them are left out and counted as `dropped`."""
 HEARTBEAT_S: Final = 15.0
+LONGEST_SEQ: Final = 18
+"""Digits of a number that fits 64 bits."""
 
 router = APIRouter()
 
@@ -30,13 +32,18 @@ router = APIRouter()
 async def live(request: Request, q: str = "") -> StreamingResponse:
     """Matching events as they are committed, as server-sent events; `Last-Event-ID` resumes."""
     app: App = request.app.state.safelight
-    last_id = request.headers.get("last-event-id", "")
-    start = int(last_id) if last_id.isdigit() else app.commits.last_seq
+    start = _resumed(request.headers.get("last-event-id", ""), app.commits.last_seq)
     return StreamingResponse(
         _stream(app, q, start, language_of(request)),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
     )
+
+
+def _resumed(last_id: str, last_seq: int) -> int:
+    """Where to go on; at the end when that is later than anything we have: the store was another one."""
+    known = last_id.isascii() and last_id.isdigit() and len(last_id) <= LONGEST_SEQ
+    return min(int(last_id), last_seq) if known else last_seq
 
 
 async def _stream(app: App, q: str, seq: int, language: str) -> AsyncIterator[bytes]:
@@ -55,7 +62,11 @@ async def _stream(app: App, q: str, seq: int, language: str) -> AsyncIterator[by
         if committed == seq:
             yield b": still here\n\n"
             continue
-        found, dropped = await anyio.to_thread.run_sync(answers.since, app.store, query, seq, committed, BATCH)
+        try:
+            found, dropped = await anyio.to_thread.run_sync(answers.since, app.store, query, seq, committed, BATCH)
+        except SafelightError as error:
+            yield b"event: problem\ndata: " + dump(problem_of(error, language)) + b"\n\n"
+            return
         seq = committed
         if found or dropped:
             body = dump({"events": found, "dropped": dropped})

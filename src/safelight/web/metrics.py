@@ -40,7 +40,7 @@ class _Self(Collector):
         yield read
         yield up
         ours = CounterMetricFamily("safelight_own_events", "What Safelight itself did, by event", labels=["event"])
-        for event, count in app.journal.counts.items():
+        for event, count in dict(app.journal.counts).items():
             ours.add_metric([event], count)
         yield ours
 

@@ -63,6 +63,14 @@ def problem(content: dict[str, Any]) -> Response:
     return Response(dump(content), status_code=content["status"], media_type="application/problem+json")
 
 
+def refusal(key: str, status: int, language: str, **values: object) -> Response:
+    """A problem of one sentence of the catalogue."""
+    title = text(f"web.status_{status}", language)
+    return problem(
+        {"type": f"urn:safelight:{key}", "title": title, "status": status, "detail": text(key, language, **values)}
+    )
+
+
 async def ours(request: Request, error: Exception) -> Response:
     """Exception handler for the tree in `errors`."""
     if not isinstance(error, SafelightError):

@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ..locales import nearest, text
-from .reply import problem
+from ..locales import nearest
+from .reply import refusal
 
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 HEADERS: Final = {
@@ -45,9 +45,7 @@ class Guard:
         key = self._objection(scope["method"], headers)
         if key:
             language = nearest(headers.get("accept-language"))
-            answer = problem(
-                {"type": f"urn:safelight:{key}", "title": "Forbidden", "status": 403, "detail": text(key, language)}
-            )
+            answer = refusal(key, 403, language)
             await answer(scope, receive, send)
             return
 
@@ -68,4 +66,7 @@ class Guard:
 
 
 def _hostname(host: str) -> str:
-    return urlsplit(f"//{host}").hostname or ""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:  # such as `[`
+        return ""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from datetime import timedelta
 
 import pytest
 
+from safelight.alerts import engine as engines
+from safelight.alerts import evaluate
 from safelight.alerts.state import FIRING_MAX
 from safelight.alerts.views import Target
 from safelight.batch import Batch
@@ -352,3 +355,153 @@ def test_old_alerts_are_forgotten_with_their_messages(timeline):
     night.at("+31d 06:00:00", event())
     assert night.engine.alerts() == []
     assert night.engine._database.rows("forget_letters", before=night.now) == []
+
+
+def _commit_unseen(night, seconds, *events):
+    """Let time pass and commit events before any step sees either."""
+    night.now += timedelta(seconds=seconds)
+    night._committed = night.store.append(Batch.of([{"timestamp": night.now, **one} for one in events])).last_seq
+
+
+def test_a_state_that_cannot_be_written_changes_nothing_and_is_tried_again(timeline):
+    night = timeline([rule(), rule("many", "more than 0 level:ERROR over 1h")])
+    state = night.engine._database._connection
+    night.until("01:59:59")
+    _commit_unseen(night, 6, error())
+    state.execute("PRAGMA query_only = ON")
+    with pytest.raises(StoreError, match=r"state\.sqlite"):
+        night._step()
+    assert night.engine.evaluated_seq == 0
+    assert night.engine.next_due() <= night.now
+    state.execute("PRAGMA query_only = OFF")
+    night.until("02:00:10")
+    assert {(told.note.rule, told.note.count) for told in night.told} == {("any-error", 1), ("many", 1)}
+
+
+def test_closing_over_a_state_that_cannot_be_written_releases_the_file(timeline):
+    night = timeline([rule()])
+    night.engine._database._connection.execute("PRAGMA query_only = ON")
+    night.engine.close()
+    with pytest.raises(StoreError):
+        night.engine.alerts()
+
+
+def _costly(night, monkeypatch, limit, word="regexp_matches"):
+    """A store that needs too long for more than `limit` events under a regular expression. Collects the sizes asked."""
+    run, asked = night.store.run, []
+
+    def slow(sql, span, **options):
+        if word in sql.text:
+            asked.append(span.upto_seq - span.after_seq)
+            if asked[-1] > limit:
+                raise QueryTooCostly("store.too_slow", seconds=10)
+        return run(sql, span, **options)
+
+    monkeypatch.setattr(night.store, "run", slow)
+    return asked
+
+
+def test_what_is_too_much_at_once_is_judged_in_parts(timeline, monkeypatch):
+    monkeypatch.setattr(evaluate, "PART_MIN", 2)
+    night = timeline([rule("slow", "any message:/boom/"), rule()])
+    _costly(night, monkeypatch, limit=3)
+    night.at("02:00:00", *(error(message="boom") for _ in range(16)))
+    assert {(told.note.rule, told.note.count) for told in night.told} == {("slow", 16), ("any-error", 16)}
+    assert not night.engine.problems
+    assert "rule_failed" not in [name for name, _ in night.notes]
+
+
+def test_a_rule_too_slow_even_in_parts_is_said_once_and_then_tried_once_a_step(timeline, monkeypatch):
+    monkeypatch.setattr(evaluate, "PART_MIN", 2)
+    night = timeline([rule("slow", "any message:/boom/"), rule()])
+    with monkeypatch.context() as patch:
+        asked = _costly(night, patch, limit=0)
+        night.at("02:00:00", *(error() for _ in range(8)))
+        assert asked == [8, 8, 4, 2]
+        night.at("02:00:01", *(error() for _ in range(8)))
+        assert asked[4:] == [8]
+    assert [told.note.count for told in night.told if told.note.rule == "any-error"] == [8]
+    (failed,) = [fields for name, fields in night.notes if name == "rule_failed"]
+    assert (failed["level"], failed["attributes"]) == ("ERROR", {"rule": "slow"})
+    assert "slow" in failed["message"]
+    assert "10 seconds" in failed["message"]
+
+    night.at("02:00:02", error(message="boom"))
+    assert not night.engine.problems
+    assert "slow" in [told.note.rule for told in night.told]
+    _costly(night, monkeypatch, limit=0)
+    night.at("02:00:03", error())
+    assert [name for name, _ in night.notes].count("rule_failed") == 2
+
+
+def test_a_window_that_cannot_be_counted_is_said_once(timeline, monkeypatch):
+    night = timeline([rule("many", "more than 5 message:/boom/ over 1h")])
+    run = night.store.run
+
+    def slow(sql, *args, **kwargs):
+        if "regexp_matches" in sql.text:
+            raise QueryTooCostly("store.too_slow", seconds=30)
+        return run(sql, *args, **kwargs)
+
+    monkeypatch.setattr(night.store, "run", slow)
+    night.at("02:00:00", error())
+    night.until("02:01:00")
+    assert [(name, fields["attributes"]) for name, fields in night.notes] == [("rule_failed", {"rule": "many"})]
+
+
+def test_a_failing_store_is_not_blamed_on_a_rule_that_failed_before(timeline, monkeypatch):
+    monkeypatch.setattr(evaluate, "PART_MIN", 2)
+    night = timeline([rule("slow", "any message:/boom/")])
+    with monkeypatch.context() as patch:
+        _costly(night, patch, limit=0)
+        night.at("02:00:00", error())
+    with monkeypatch.context() as patch:
+        _costly(night, patch, limit=0, word="SELECT")
+        with pytest.raises(QueryTooCostly):
+            night.at("02:00:01", error(message="boom"))
+    night.at("02:00:02")
+    assert [told.note.rule for told in night.told] == ["slow"]
+
+
+def test_a_backlog_is_judged_a_piece_a_step(timeline, monkeypatch):
+    monkeypatch.setattr(engines, "STEP_MAX", 10)
+    night = timeline([rule(), rule("quiet", "fewer than 20 level:ERROR over 5m")])
+    night.until("02:00:00")
+    _commit_unseen(night, 6, *(error() for _ in range(25)))
+    night._step()
+    assert (night.engine.evaluated_seq, night.engine.next_due()) == (10, night.now)
+    # A window counts what is committed, however far the matches have come.
+    assert [alert["status"] for alert in night.engine.alerts() if alert["rule"] == "quiet"] == ["resolved"]
+    night.until("02:00:07")
+    assert night.engine.evaluated_seq == 25
+    assert night.engine.next_due() > night.now
+    assert [alert["count"] for alert in night.engine.alerts() if alert["rule"] == "any-error"] == [25]
+
+
+def test_without_match_rules_there_is_no_backlog(timeline, monkeypatch):
+    monkeypatch.setattr(engines, "STEP_MAX", 10)
+    night = timeline([rule("many", "more than 50 level:ERROR over 1h")])
+    night.at("02:00:00", *(error() for _ in range(25)))
+    assert night.engine.evaluated_seq == 25
+
+
+def test_asking_when_the_next_step_is_due_waits_for_nobody(timeline):
+    night = timeline([rule()])
+    night.at("02:00:00", error())
+    due = []
+    with night.engine._database.transaction():
+        asking = threading.Thread(target=lambda: due.append(night.engine.next_due()), daemon=True)
+        asking.start()
+        asking.join(5)
+        assert due == [clock("02:01:00")]
+
+
+def test_status_counts_what_was_in_doubt_at_the_start_and_what_came_late(timeline):
+    night = timeline([rule()])
+    night.at("02:00:00", error(timestamp=clock("01:30:00")))
+    assert night.engine.status() == {"recovered": 0, "late": 1}
+    night.down.add("team")
+    night.at("02:00:01", error())
+    assert night.engine.outbox.claim("team") is not None
+    night.restart()
+    assert night.engine.status() == {"recovered": 1, "late": 1}

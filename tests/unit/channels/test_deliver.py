@@ -16,7 +16,7 @@ from safelight.alerts.notification import Notification
 from safelight.alerts.outbox import Outbox
 from safelight.channels import Channel, deliver, dingtalk, webhook
 from safelight.channels.deliver import Delivery, send_test, target
-from safelight.errors import DeliveryError, Retryable
+from safelight.errors import DeliveryError, Retryable, StoreError
 from support.providers import Answer, DingTalk, Provider
 
 
@@ -236,6 +236,98 @@ def test_what_was_in_flight_at_a_crash_arrives_marked(tmp_path, provider):
     with after.running():
         after.wait(1, "notification_sent")
     assert provider.received[0].json["may_repeat"] is True
+
+
+def seal(post, value="ON"):
+    """A state that takes nothing, as on a full disk."""
+    with post.database._lock:
+        post.database._connection.execute(f"PRAGMA query_only = {value}")
+
+
+@pytest.fixture
+def sealed_when_sent(post, monkeypatch):
+    """The disk fills up while a message is on its way."""
+    monkeypatch.setattr(deliver, "STATE_AGAIN_S", 0.001)
+    sent, filling = post.outbox.sent, iter([True])
+
+    def fill(*args):
+        if next(filling, False):
+            seal(post)
+        sent(*args)
+
+    monkeypatch.setattr(post.outbox, "sent", fill)
+
+
+def test_a_state_that_cannot_be_written_is_said_once_and_sending_goes_on_after_it(post, provider, monkeypatch):
+    monkeypatch.setattr(deliver, "STATE_AGAIN_S", 0.001)
+    refused = threading.Semaphore(0)
+    claim = post.outbox.claim
+
+    def counted(*args):
+        try:
+            return claim(*args)
+        except StoreError:
+            refused.release()
+            raise
+
+    monkeypatch.setattr(post.outbox, "claim", counted)
+    post.put(1)
+    seal(post)
+    with post.running():
+        assert all(refused.acquire(timeout=10) for _ in range(4))
+        assert not provider.received
+        seal(post, "OFF")
+        post.wait(1, "notification_sent")
+    (noted,) = post.wait(1, "notification_failed")
+    assert noted["level"] == "ERROR"
+    assert "cannot be used" in noted["message"]
+    assert noted["attributes"] == {"channel": "hook", "final": False}
+
+
+@pytest.mark.usefixtures("sealed_when_sent")
+def test_an_outcome_that_cannot_be_written_at_once_is_written_later(post, provider):
+    post.put(1)
+    with post.running():
+        post.wait(1, "notification_failed")
+        seal(post, "OFF")
+        post.wait(1, "notification_sent")
+    assert len(provider.received) == 1
+    assert post.status() == [("hook", "sent", 0, "200 OK ok")]
+
+
+@pytest.mark.usefixtures("sealed_when_sent")
+def test_an_outcome_that_was_never_written_repeats_marked(post, tmp_path, provider):
+    post.put(1)
+    with post.running():
+        post.wait(1, "notification_failed")
+    post.database.close()
+    after = Post(tmp_path / "state.sqlite", [hook(provider)])
+    assert after.outbox.recover() == 1
+    with after.running():
+        after.wait(1, "notification_sent")
+    assert [request.json["may_repeat"] for request in provider.received] == [False, True]
+
+
+def test_stopping_does_not_wait_for_a_disk_with_room(post, monkeypatch):
+    monkeypatch.setattr(deliver, "STATE_AGAIN_S", 3600.0)
+    monkeypatch.setattr(deliver, "LOOK_AGAIN_S", 3600.0)
+    post.put(1)
+    seal(post)
+    with post.running():
+        post.wait(1, "notification_failed")
+        post.delivery.wake()
+
+
+@pytest.mark.parametrize("status", [200, 403, 503])
+def test_secrets_that_a_peer_shows_us_are_not_kept(post, provider, status):
+    provider.answers(Answer(status, b"see https://ann:hunter22@10.0.0.7/ Authorization: Bearer abcdefgh12345678"))
+    post.put(1)
+    with post.running():
+        post.wait(1)
+    kept = f"{post.status()} {post.noted}"
+    assert "hunter22" not in kept
+    assert "abcdefgh12345678" not in kept
+    assert "10.0.0.7" in kept
 
 
 class TestDingTalk:

@@ -180,6 +180,11 @@ def test_sizes_are_powers_of_1024(text, bytes_):
     assert size(text) == bytes_
 
 
+@pytest.mark.parametrize("kept", ["age = 30", 'age = "0d"', "age = -5", "size = -1", "size = 0", 'size = "0GB"'])
+def test_retention_is_never_a_slip(tmp_path, kept):
+    assert "store.retention." in mistakes(tmp_path, f"[store]\nretention = {{ {kept} }}\n")[0]
+
+
 @pytest.mark.parametrize("text", ["", "GB", "1 fortnight", "-1MB"])
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(ValueError, match=r".*"):

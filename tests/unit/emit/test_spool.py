@@ -97,6 +97,39 @@ def test_the_file_in_use_is_locked_and_a_finished_one_is_not(make):
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
+def held_for(monkeypatch, asked):
+    """Another process asks for the lock so long that it is refused to us `asked` times."""
+    left, real = [asked], fcntl.flock
+
+    def flock(fd, how):
+        if left[0]:
+            left[0] -= 1
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        real(fd, how)
+
+    monkeypatch.setattr(module.fcntl, "flock", flock)
+    monkeypatch.setattr(module, "LOCK_PAUSE", 0)
+
+
+@pytest.mark.parametrize("asked", [1, module.LOCK_TRIES - 1])
+def test_a_reader_that_looks_whether_the_file_is_in_use_does_not_keep_its_writer_from_the_lock(
+    make, monkeypatch, asked
+):
+    spool = make()
+    held_for(monkeypatch, asked)
+    spool.write(LINE, 1, NOON)
+    monkeypatch.undo()
+    with files(spool)[0].open() as file, pytest.raises(BlockingIOError):
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def test_a_lock_that_somebody_keeps_stops_no_writing(make, monkeypatch):
+    spool = make()
+    held_for(monkeypatch, 1000)
+    spool.write(LINE, 1, NOON)
+    assert files(spool)[0].read_bytes() == LINE
+
+
 @pytest.mark.parametrize("victim", ["file", "folder"])
 def test_what_is_removed_underway_is_started_anew_without_losing_the_write(make, victim):
     spool = make()
@@ -185,6 +218,7 @@ def test_a_new_process_counts_what_it_tidied_away(make, tmp_path):
     ("environment", "expected"),
     [
         ({"SAFELIGHT_SPOOL": "/s", "XDG_STATE_HOME": "/x"}, "/s"),
+        ({"SAFELIGHT_SPOOL": "~/s"}, "/h/s"),
         ({"XDG_STATE_HOME": "/x"}, "/x/safelight/spool"),
         ({"XDG_STATE_HOME": "relative"}, "/h/.local/state/safelight/spool"),
         ({}, "/h/.local/state/safelight/spool"),

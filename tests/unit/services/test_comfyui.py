@@ -113,3 +113,12 @@ def test_a_node_pack_that_cannot_be_imported_is_one_warning():
     )
     assert (fields["event"], fields["level"], fields["error_type"]) == ("node_pack_failed", "WARNING", "OSError")
     assert fields["attributes"] == {"path": "/srv/custom_nodes/p", "node_pack": "p"}
+
+
+def test_a_message_of_two_lines_is_free_of_the_time_that_stands_before_its_traceback():
+    fields = understand(
+        "[2026-11-22 13:21:01.000] !!! Exception during processing !!! first\nsecond\n[2026-11-22 13:21:01.000] "
+        'Traceback (most recent call last):\n  File "x.py", line 1, in f\nValueError: first\nsecond'
+    )
+    assert fields["message"] == "!!! Exception during processing !!! first\nsecond"
+    assert fields["error_message"] == "first\nsecond"

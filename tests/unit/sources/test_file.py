@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import time
 
 import anyio
 import pytest
+from pydantic import ValidationError
 
+from safelight.processors import WrongSetting
 from safelight.sources.file import File
 from safelight.tail.watch import LOOK_AGAIN_S
 
@@ -14,12 +17,16 @@ from safelight.tail.watch import LOOK_AGAIN_S
 class Report:
     def __init__(self):
         self.troubles = {}
+        self.over = []
 
     def reading(self, what):
         self.files = what
 
     def trouble(self, what, reason):
         self.troubles[what] = reason
+
+    def recovered(self, what):
+        self.over.append(what)
 
 
 @pytest.mark.anyio
@@ -73,3 +80,30 @@ async def test_bytes_that_are_no_text_arrive_as_they_are(tmp_path):
     async for arrival in File(paths=(str(log),)).arrivals({}, Report()):
         assert arrival.batch["raw"].combine_chunks().view("binary").to_pylist() == [b'{"n":"\xff\xfe"}']
         break
+
+
+@pytest.mark.anyio
+async def test_trouble_with_a_file_is_told_and_so_is_its_end(tmp_path, monkeypatch):
+    log = tmp_path / "a.log"
+    log.write_text('{"n":1}\n')
+    report, real_open = Report(), os.open
+
+    def guarded(path, *args, **kwargs):
+        if str(path) == str(log) and not report.troubles:
+            raise PermissionError(13, "Permission denied")
+        return real_open(path, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", guarded)
+    with anyio.fail_after(10):
+        async for _ in File(paths=(str(log),)).arrivals({}, report):
+            break
+    assert list(report.troubles) == report.over == [str(log)]
+
+
+def test_a_zone_that_does_not_exist_is_a_mistake_of_the_configuration():
+    with pytest.raises(ValidationError) as caught:
+        File(paths=("a.log",), timezone="Mars/Olympus")
+    (mistake,) = caught.value.errors()
+    assert mistake["loc"] == ("timezone",)
+    assert isinstance(mistake["ctx"]["error"], WrongSetting)
+    assert File(paths=("a.log",), timezone="Asia/Shanghai").timezone == "Asia/Shanghai"

@@ -10,6 +10,7 @@ from subprocess import PIPE, run
 import anyio
 import pytest
 
+from safelight.sources import spool as module
 from safelight.sources.spool import Spool, tidy
 
 WRITER = """
@@ -24,12 +25,16 @@ assert safelight_emit.flush(5)
 class Report:
     def __init__(self):
         self.troubles = []
+        self.over = []
 
     def reading(self, what):
         self.files = what
 
     def trouble(self, what, reason):
         self.troubles.append(reason)
+
+    def recovered(self, what):
+        self.over.append(what)
 
 
 def write(directory: Path, count: int = 3) -> None:
@@ -89,3 +94,45 @@ async def test_a_second_consumer_waits_and_says_so(tmp_path):
             async for _ in Spool(directory=tmp_path).arrivals({}, report):
                 pytest.fail("it read a spool that another consumer holds")
     assert report.troubles
+    assert report.over == []
+
+
+@pytest.mark.anyio
+async def test_a_consumer_that_waited_says_when_it_reads(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WAIT_FOR_LOCK_S", 0.01)
+    write(tmp_path)
+    report = Report()
+    with (tmp_path / ".consumer.lock").open("w") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+
+        def told(what, reason):
+            report.troubles.append(what)
+            fcntl.flock(other, fcntl.LOCK_UN)
+
+        report.trouble = told
+        with anyio.fail_after(10):
+            async for _ in Spool(directory=tmp_path).arrivals({}, report):
+                break
+    assert report.over == report.troubles == [str(tmp_path)]
+
+
+@pytest.mark.anyio
+async def test_a_last_line_of_a_process_that_ends_during_the_check_is_kept(tmp_path, monkeypatch):
+    write(tmp_path)
+    durable = {}
+    await read(Spool(directory=tmp_path), durable, 3)
+    (file,) = tmp_path.glob("*/*.ndjson")
+
+    def finished(path):
+        with path.open("ab") as last:
+            last.write(b'{"event":"last words"}\n')
+        return True
+
+    monkeypatch.setattr(module, "_is_finished", finished)
+    tidy(tmp_path, durable)
+    assert file.exists()
+
+
+def test_a_home_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert Spool(directory=Path("~/spool")).root == tmp_path / "spool"

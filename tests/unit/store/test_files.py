@@ -6,6 +6,7 @@ import pytest
 
 from safelight.store import files
 from safelight.store.files import StoreFile, listing, parse_name, split_superseded
+from safelight.store.segments import SegmentStore
 
 
 def named(*names: str) -> list[StoreFile]:
@@ -52,6 +53,36 @@ def test_a_file_appears_whole_or_not_at_all(tmp_path):
     assert list(tmp_path.iterdir()) == []
     files.publish(target, lambda aside: aside.write_bytes(b"whole"))
     assert target.read_bytes() == b"whole"
+
+
+def test_a_file_is_its_owners_business_from_its_first_byte_on(tmp_path):
+    modes = []
+
+    def write(aside: Path) -> None:
+        with aside.open("wb") as file:
+            modes.append(aside.stat().st_mode & 0o777)
+            file.write(b"secret")
+
+    target = tmp_path / "seg-1.parquet"
+    (tmp_path / "seg-1.parquet.tmp").write_bytes(b"a leftover that anybody may read")
+    files.publish(target, write)
+    assert [*modes, target.stat().st_mode & 0o777] == [0o600, 0o600]
+
+
+def test_directories_that_the_store_makes_are_its_owners_business(opened, events):
+    store = opened()
+    store.append(events(0))
+    store.seal()
+    assert [store.data.stat().st_mode & 0o777, store.directory.stat().st_mode & 0o777] == [0o700, 0o700]
+    assert {path.stat().st_mode & 0o777 for path in store.directory.iterdir()} == {0o600}
+
+
+def test_a_directory_that_was_there_keeps_its_mode(tmp_path):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o755)
+    before = data.stat().st_mode
+    SegmentStore.open(data).close()
+    assert data.stat().st_mode == before
 
 
 def test_a_number_is_not_used_again_after_damage(tmp_path):

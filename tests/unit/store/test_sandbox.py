@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import os
+import resource
+import signal
 import threading
 
 import pytest
 
-from safelight.errors import QueryError, QueryTooCostly
-from safelight.store import sandbox
+from safelight.errors import QueryError, QueryTooCostly, StoreError
+from safelight.store import child, sandbox, sandbox_child
 from safelight.store.sandbox import UserSql
+
+ENDLESS = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range > b.range"
 
 
 @pytest.fixture
@@ -92,11 +97,13 @@ def test_nothing_but_one_select_over_the_events_is_answered(store, user_sql, sql
         "SELECT length(repeat('x', 4000000000)) FROM events",
         "SELECT list(a.message) FROM events a, events b, events c, events d, events e",
         "SELECT repeat('x', 10000000) AS x FROM events",
+        "SELECT repeat('x', 1000000 + range::INT) AS x FROM range(3000) ORDER BY x",
     ],
 )
 def test_memory_is_bounded_and_the_next_question_is_answered(user_sql, sql):
-    with pytest.raises(QueryTooCostly):
+    with pytest.raises(QueryTooCostly) as stopped:
         user_sql.run(sql, timeout_s=20)
+    assert stopped.value.key in {"store.too_much_memory", "store.answer_too_large", "store.too_slow"}
     assert user_sql.run("SELECT 1 AS one").table.to_pylist() == [{"one": 1}]
 
 
@@ -113,18 +120,17 @@ def test_a_child_that_ignores_its_time_is_killed(user_sql, monkeypatch):
     monkeypatch.setattr(sandbox, "GRACE_S", 0.0)
     user_sql.run("SELECT 1")
     child = user_sql._child
-    child.send_signal(19)  # stopped: it does not answer any more
+    os.kill(child.pid, signal.SIGSTOP)
     with pytest.raises(QueryTooCostly) as stopped:
         user_sql.run("SELECT 1", timeout_s=0.2)
     assert stopped.value.key == "store.too_slow"
-    assert child.poll() is not None
+    assert not child.alive
     assert user_sql.run("SELECT 1 AS one").table.to_pylist() == [{"one": 1}]
 
 
 def test_a_child_that_died_is_replaced(user_sql):
     user_sql.run("SELECT 1")
-    user_sql._child.kill()
-    user_sql._child.wait()
+    user_sql._child.end()
     assert user_sql.run("SELECT 1 AS one").table.to_pylist() == [{"one": 1}]
 
 
@@ -146,17 +152,132 @@ def test_questions_from_several_threads_take_turns(user_sql):
     answers = []
     threads = [
         threading.Thread(target=lambda n=n: answers.append(user_sql.run(f"SELECT {n} AS n").table["n"][0].as_py()))
-        for n in range(5)
+        for n in range(sandbox.MOST_CALLERS)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(20)
-    assert sorted(answers) == [0, 1, 2, 3, 4]
+    assert sorted(answers) == [0, 1, 2]
 
 
 def test_closing_ends_the_child(store):
     with UserSql(store.data) as user_sql:
         user_sql.run("SELECT 1")
         child = user_sql._child
-    assert child.poll() is not None
+    assert not child.alive
+    with pytest.raises(StoreError):
+        user_sql.run("SELECT 1")
+
+
+class Asking(threading.Thread):
+    """Asks something that takes for ever, and keeps the error that ends it."""
+
+    def __init__(self, user_sql):
+        super().__init__()
+        self.user_sql = user_sql
+        self.error = None
+        self.start()
+
+    def run(self):
+        try:
+            self.user_sql.run(ENDLESS, timeout_s=60)
+        except (QueryError, StoreError) as error:
+            self.error = error
+
+
+def test_one_caller_too_many_is_told_so_at_once_and_closing_ends_all_of_them(user_sql):
+    callers = [Asking(user_sql) for _ in range(sandbox.MOST_CALLERS)]
+    while user_sql._callers < sandbox.MOST_CALLERS:
+        pass
+    with pytest.raises(QueryTooCostly) as refused:
+        user_sql.run("SELECT 1", timeout_s=60)
+    assert refused.value.key == "store.sql_busy"
+    user_sql.close()
+    for caller in callers:
+        caller.join(10)
+    assert [caller.error.key for caller in callers] == ["store.closed"] * sandbox.MOST_CALLERS
+    assert user_sql._child is None
+
+
+def test_a_place_becomes_free_again(user_sql):
+    for _ in range(sandbox.MOST_CALLERS + 1):
+        with pytest.raises(QueryError):
+            user_sql.run("SELEC")
+    assert user_sql._callers == 0
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "key"),
+    [
+        (signal.SIGKILL, QueryTooCostly, "store.too_much_memory"),  # as the kernel does when memory runs out
+        (signal.SIGXCPU, QueryTooCostly, "store.too_slow"),
+        (signal.SIGSEGV, StoreError, "store.sandbox_died"),
+        (signal.SIGTERM, StoreError, "store.sandbox_died"),
+    ],
+)
+def test_how_a_child_died_decides_what_is_said(user_sql, number, kind, key):
+    user_sql.run("SELECT 1")
+    died = user_sql._child
+    asking = Asking(user_sql)
+    while not died.asked:
+        pass
+    os.kill(died.pid, number)
+    asking.join(20)
+    assert isinstance(asking.error, kind)
+    assert asking.error.key == key
+    assert user_sql.run("SELECT 1 AS one").table.to_pylist() == [{"one": 1}]
+
+
+@pytest.mark.parametrize(
+    ("last_words", "key"),
+    [
+        ("raise MemoryError", "store.too_much_memory"),
+        ("import nothing_of_that_name", "store.sandbox_died"),
+    ],
+)
+def test_the_last_words_of_a_child_are_heard(user_sql, monkeypatch, last_words, key):
+    monkeypatch.setattr(child, "COMMAND", ["-c", last_words])
+    with pytest.raises((QueryTooCostly, StoreError)) as died:
+        user_sql.run("SELECT 1")
+    assert died.value.key == key
+    if key == "store.sandbox_died":
+        assert "nothing_of_that_name" in str(died.value)
+
+
+def test_a_child_that_talks_a_lot_is_not_held_up(user_sql, monkeypatch):
+    monkeypatch.setattr(child, "COMMAND", ["-c", "import os\nwhile os.write(2, b'x' * 4096): pass"])
+    with pytest.raises(StoreError):
+        user_sql.run("SELECT 1", timeout_s=20)
+
+
+def test_an_error_in_the_middle_of_an_answer_is_the_questions_fault(user_sql):
+    user_sql.run("SELECT 1")
+    before = user_sql._child
+    with pytest.raises(QueryError, match="boom"):
+        user_sql.run("SELECT CASE WHEN range > 5000 THEN error('boom') ELSE '1' END AS x FROM range(10000)")
+    assert user_sql._child is before
+
+
+def test_the_child_takes_no_module_from_where_the_server_was_started(user_sql, tmp_path, monkeypatch):
+    (tmp_path / "msgspec.py").write_text("raise SystemExit('taken from the working directory')")
+    monkeypatch.chdir(tmp_path)
+    assert user_sql.run("SELECT 1 AS one").table.to_pylist() == [{"one": 1}]
+
+
+def test_a_limit_that_the_system_refuses_is_done_without(monkeypatch):
+    def refuse(kind: int, limits: object) -> None:
+        raise ValueError("current limit exceeds maximum limit")
+
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    sandbox_child.limit_this_process()
+    sandbox_child.limit_next_question(1)
+
+
+def test_a_limit_never_exceeds_the_one_that_holds_already(monkeypatch):
+    asked = {}
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (1000, 1000))
+    monkeypatch.setattr(resource, "setrlimit", lambda kind, limits: asked.update({kind: limits}))
+    sandbox_child.limit_this_process()
+    assert asked[resource.RLIMIT_AS] == (1000, 1000)
+    assert asked[resource.RLIMIT_FSIZE] == (0, 0)

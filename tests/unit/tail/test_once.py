@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
+import os
+import sys
+from types import SimpleNamespace
 
 import pytest
 import zstandard
@@ -10,6 +14,8 @@ import zstandard
 from safelight.errors import InputError
 from safelight.services import profile
 from safelight.services.joiner import Joiner
+from safelight.tail import once
+from safelight.tail.batches import raw_batch
 from safelight.tail.once import read_once
 
 TEXT = b'{"n":1}\n{"n":2}\nlast without an end'
@@ -67,3 +73,37 @@ def test_what_cannot_be_read_is_one_sentence(tmp_path, name, content):
         (tmp_path / name).write_bytes(content)
     with pytest.raises(InputError, match="cannot be read"):
         read(tmp_path / name)
+
+
+def test_lines_from_standard_input_have_ids_of_their_own_each_time(monkeypatch):
+    ids = []
+    for moment in (1_795_000_000_000_000_000, 1_795_000_000_001_000_000):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b'{"n":1}\n{"n":2}\n')))
+        monkeypatch.setattr(once.time, "time_ns", lambda moment=moment: moment)
+        ids += [id_ for part in read_once("-", lambda: Joiner(profile(None).grammar), {}) for id_ in part.records.ids()]
+    assert len(set(ids)) == 4
+
+
+def test_a_name_that_is_no_utf_8_is_read_once_too(tmp_path):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/\xc4.log")
+    with open(path, "wb") as file:
+        file.write(TEXT)
+    done = {}
+    parts = list(read_once(path, lambda: Joiner(profile(None).grammar), done))
+    assert raw_batch([part.records for part in parts], {})["source"].to_pylist() == [str(tmp_path / "\\xc4.log")] * 3
+    for part in parts:
+        done.update(part.checkpoint)
+    assert read(path, done) == []
+
+
+def test_a_missing_file_whose_name_is_no_utf_8_can_be_told(tmp_path):
+    with pytest.raises(InputError) as caught:
+        read(os.fsdecode(os.fsencode(tmp_path) + b"/\xc4.log"))
+    assert "\\xc4.log" in str(caught.value)
+
+
+def test_a_position_that_cannot_be_read_means_from_the_start(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(TEXT)
+    found = path.stat()
+    assert len(read(path, {f"ingest:{found.st_dev}:{found.st_ino}": "{}"})) == 3

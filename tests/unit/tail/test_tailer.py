@@ -8,7 +8,9 @@ import pytest
 
 from safelight.services import profile
 from safelight.services.joiner import Joiner
-from safelight.tail import records, tailer
+from safelight.tail import known, records, tailer
+from safelight.tail.batches import raw_batch
+from safelight.tail.follow import Records
 from safelight.tail.tailer import Tailer
 
 
@@ -18,14 +20,17 @@ class Follower:
     def __init__(self, *patterns, resume=None, service=None, **options):
         self.committed = dict(resume or {})
         self.troubles = []
+        self.recovered = []
         self.tailer = Tailer(
             [str(p) for p in patterns],
             lambda: Joiner(profile(service).grammar),
             dict(self.committed),
             on_trouble=lambda path, reason: self.troubles.append((os.path.basename(path), reason)),
+            on_recovered=lambda path: self.recovered.append(os.path.basename(path)),
             **options,
         )
         self.ids = []
+        self.paths = set()
 
     def step(self):
         step = self.tailer.step()
@@ -37,6 +42,7 @@ class Follower:
             else:
                 self.committed[key] = value
         self.ids += [id_ for found in step.records for id_ in found.ids()]
+        self.paths |= {found.path for found in step.records}
         return [text for found in step.records for text in found.texts]
 
     def read(self):
@@ -215,8 +221,10 @@ def test_a_file_that_cannot_be_read_is_reported_once_and_read_later(tmp_path, mo
     assert follower.read() == []
     assert follower.read() == []
     assert follower.troubles == [("a.log", "Permission denied")]
+    assert follower.recovered == []
     locked = False
     assert follower.read() == [b'{"n":1}']
+    assert follower.recovered == ["a.log"]
 
 
 def test_directories_and_pipes_in_the_glob_are_passed_over(tmp_path):
@@ -240,3 +248,214 @@ def test_a_busy_file_leaves_room_for_a_quiet_one(tmp_path):
     append(tmp_path / "quiet.log", '{"quiet":1}\n')
     follower = Follower(tmp_path / "*.log")
     assert b'{"quiet":1}' in follower.step()
+
+
+def test_a_file_that_leaves_the_glob_and_returns_is_not_read_twice(tmp_path):
+    log, elsewhere = tmp_path / "a.log", tmp_path / "a.log.away"
+    append(log, '{"n":1}\n')
+    follower = Follower(tmp_path / "*.log")
+    follower.read()
+    log.rename(elsewhere)
+    assert follower.read() == []
+    assert follower.tailer.following == 0
+    elsewhere.rename(log)
+    append(log, '{"n":2}\n')
+    assert follower.read() == [b'{"n":2}']
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """Failures that reading meets, by the end of its call's name."""
+    failing = {}
+    real = os.pread
+
+    def pread(fd, length, offset):
+        if "pread" in failing:
+            raise OSError(failing["pread"], "Input/output error")
+        return real(fd, length, offset)
+
+    monkeypatch.setattr(os, "pread", pread)
+    return failing
+
+
+def test_after_an_error_of_the_disk_reading_goes_on_where_it_was(tmp_path, disk):
+    log = tmp_path / "a.log"
+    append(log, '{"n":1}\n')
+    follower = Follower(log)
+    follower.read()
+    disk["pread"] = 5
+    append(log, '{"n":2}\n')
+    assert [follower.read(), follower.read(), follower.read()] == [[], [], []]
+    assert follower.troubles == [("a.log", "Input/output error")], "one trouble is told once, however long it lasts"
+    assert follower.recovered == []
+    assert len(follower.committed) == 1, "nothing is forgotten because of it"
+    del disk["pread"]
+    assert follower.read() == [b'{"n":2}']
+    assert follower.recovered == ["a.log"]
+    assert len({id_[:16] for id_ in follower.ids}) == 1
+
+
+def test_a_file_begun_at_its_end_is_not_read_from_its_start_after_an_error(tmp_path, disk):
+    log = tmp_path / "a.log"
+    append(log, '{"n":1}\n')
+    follower = Follower(log, read_from="end")
+    follower.read()
+    disk["pread"] = 5
+    append(log, '{"n":2}\n')
+    follower.read()
+    del disk["pread"]
+    assert follower.read() == [b'{"n":2}']
+
+
+def test_what_a_missing_mount_hides_is_not_forgotten(tmp_path, monkeypatch):
+    mount, log = tmp_path / "mount", tmp_path / "mount" / "logs" / "a.log"
+    log.parent.mkdir(parents=True)
+    append(log, '{"n":1}\n')
+    first = Follower(log.parent / "*.log")
+    first.read()
+    mount.rename(tmp_path / "unmounted")
+    mount.mkdir()
+    real = known.device_of
+    monkeypatch.setattr(known, "device_of", lambda folder: real(folder) + 1)
+    assert first.read() == []
+    second = first.again(log.parent / "*.log")
+    assert second.read() == []
+    mount.rmdir()
+    (tmp_path / "unmounted").rename(mount)
+    append(log, '{"n":2}\n')
+    assert second.read() == [b'{"n":2}']
+
+
+def test_a_file_whose_folder_was_deleted_is_forgotten(tmp_path):
+    log = tmp_path / "run" / "a.log"
+    log.parent.mkdir()
+    append(log, '{"n":1}\n')
+    follower = Follower(tmp_path / "*" / "*.log")
+    follower.read()
+    log.unlink()
+    log.parent.rmdir()
+    follower.read()
+    assert follower.committed == {}
+
+
+def test_rotated_files_are_forgotten_once_they_are_deleted(tmp_path):
+    log = tmp_path / "a.log"
+    follower = Follower(log)
+    for number in range(4):
+        append(log, f'{{"n":{number}}}\n')
+        follower.read()
+        log.rename(tmp_path / "a.log.1")  # over the one before
+        follower.read()
+    assert len(follower.ids) == 4
+    assert len(follower.committed) == 1
+
+
+def test_a_name_that_is_no_utf_8_stops_nothing(tmp_path):
+    bad = os.fsencode(tmp_path) + b"/\xc4.log"
+    with open(bad, "wb") as file:
+        file.write(b'{"n":1}\n')
+    append(tmp_path / "good.log", '{"n":2}\n')
+    follower = Follower(tmp_path / "*.log")
+    assert sorted(follower.read()) == [b'{"n":1}', b'{"n":2}']
+    assert follower.paths == {str(tmp_path / "\\xc4.log"), str(tmp_path / "good.log")}
+    assert raw_batch([Records(path, "p", [b"x"], [0]) for path in follower.paths], {}).table.num_rows == 2
+
+
+def test_trouble_with_a_name_that_is_no_utf_8_can_be_told(tmp_path, disk):
+    with open(os.fsencode(tmp_path) + b"/\xc4.log", "wb") as file:
+        file.write(b'{"n":1}\n')
+    follower = Follower(tmp_path / "*.log")
+    disk["pread"] = 5
+    follower.read()
+    del disk["pread"]
+    follower.read()
+    assert [path for path, _ in follower.troubles] == follower.recovered == ["\\xc4.log"]
+
+
+def test_a_folder_whose_name_is_no_utf_8_is_searched_for_what_was_rotated_away(tmp_path):
+    folder = os.fsencode(tmp_path) + b"/\xc4"
+    os.mkdir(folder)
+    with open(folder + b"/a.log", "wb") as file:
+        file.write(b'{"n":1}\n')
+    first = Follower(tmp_path / "*" / "a.log")
+    first.read()
+    with open(folder + b"/a.log", "ab") as file:
+        file.write(b'{"n":2}\n')
+    os.rename(folder + b"/a.log", folder + b"/a.log.1")
+    assert first.again(tmp_path / "*" / "a.log").read() == [b'{"n":2}']
+
+
+def test_what_was_rotated_away_while_nobody_looked_keeps_its_name(tmp_path):
+    log = tmp_path / "a.log"
+    append(log, '{"n":1}\n')
+    first = Follower(log)
+    first.read()
+    append(log, '{"n":2}\n')
+    log.rename(tmp_path / "a.log.1")
+    second = first.again(log)
+    second.read()
+    assert second.paths == {str(log)}
+    (tmp_path / "a.log.1").unlink()
+    third = second.again(log)
+    third.read()
+    assert third.committed == {}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [{"forward:7": "12"}, {"file:7": "12"}, {"file:a:b": "12"}, {"file:1:2": "no position"}, {"other:1:2:3": "{}"}],
+)
+def test_keys_and_values_of_other_forms_are_passed_over(tmp_path, foreign):
+    log = tmp_path / "a.log"
+    append(log, '{"n":1}\n')
+    follower = Follower(log, resume=foreign)
+    assert follower.read() == [b'{"n":1}']
+    assert follower.committed.items() > foreign.items()
+
+
+def test_a_position_that_cannot_be_read_means_from_the_start(tmp_path):
+    log = tmp_path / "a.log"
+    append(log, '{"n":1}\n')
+    found = log.stat()
+    assert Follower(log, resume={f"file:{found.st_dev}:{found.st_ino}": "{}"}).read() == [b'{"n":1}']
+
+
+def test_a_file_exchanged_while_it_is_opened_is_read_once(tmp_path, monkeypatch):
+    log = tmp_path / "a.log"
+    append(log, '{"n":1}\n')
+    real_open = os.open
+
+    def exchanging(path, *args, **kwargs):
+        if str(path).endswith("a.log") and not (tmp_path / "a.log.1").exists():
+            log.rename(tmp_path / "a.log.1")
+            append(log, '{"n":2}\n')
+        return real_open(path, *args, **kwargs)
+
+    follower = Follower(tmp_path / "a.log*")
+    monkeypatch.setattr(os, "open", exchanging)
+    assert sorted(follower.read() + follower.read()) == [b'{"n":1}', b'{"n":2}']
+
+
+def test_a_home_is_expanded_in_what_is_left_out_too(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    append(tmp_path / "a.log", '{"n":1}\n')
+    append(tmp_path / "b.log", '{"n":2}\n')
+    assert Follower("~/*.log", exclude=["~/b.*"]).read() == [b'{"n":1}']
+
+
+def test_a_link_that_is_gone_is_forgotten_also_where_files_and_links_lie_on_different_devices(tmp_path, monkeypatch):
+    links, real = tmp_path / "links", known.device_of
+    links.mkdir()
+    monkeypatch.setattr(known, "device_of", lambda path: real(path) + (path == str(links)))
+    for name in ("a.log", "b.log"):
+        append(tmp_path / name, f'{{"n":"{name}"}}\n')
+        (links / name).symlink_to(tmp_path / name)
+    follower = Follower(links / "*.log")
+    follower.read()
+    (links / "a.log").rename(links / "a.log.1")
+    follower.read()
+    assert len(follower.committed) == 2
+    (links / "a.log.1").unlink()
+    (links / "b.log").rename(links / "b.log.1")
+    follower.read()
+    assert len(follower.committed) == 1

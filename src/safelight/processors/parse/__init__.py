@@ -6,12 +6,12 @@ A batch may mix both, each line goes its own way, and no line can make the step 
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, cast
+from typing import Annotated, Any, ClassVar, Literal, cast
 from zoneinfo import ZoneInfoNotFoundError
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import field_validator
+from pydantic import AfterValidator
 
 from ...batch import SCHEMA, Batch, Process
 from ...event import FIELDS
@@ -23,25 +23,28 @@ from .line import read
 from .shape import Learner
 
 
+def _known_zone(name: str) -> str:
+    try:
+        zone_of(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise WrongSetting("parse.unknown_zone", zone=name) from error
+    return name
+
+
+Timezone = Annotated[str, AfterValidator(_known_zone)]
+"""The IANA name of a zone, checked when the configuration is read."""
+
+
 class Parse(Processor):
     """Understand lines. Every source has this step first; put it into `[[processors]]` only to parse again."""
 
     type: Literal["parse"] = "parse"
     profile: str | None = None
     """The service whose grammar text lines have, such as `comfyui`; by default that of any Python program."""
-    timezone: str | None = None
+    timezone: Timezone | None = None
     """IANA name of the zone of times that carry none; the host's by default."""
 
     example: ClassVar[dict[str, Any]] = {"profile": "comfyui", "timezone": "Asia/Shanghai"}
-
-    @field_validator("timezone")
-    @classmethod
-    def _known_zone(cls, name: str | None) -> str | None:
-        try:
-            zone_of(name)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise WrongSetting("parse.unknown_zone", zone=name) from error
-        return name
 
     def build(self) -> Process:
         """The step. It learns which fields the lines have, to decode the next ones faster."""

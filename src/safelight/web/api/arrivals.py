@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from ...arrivals import MEDIA_TYPE, Consignment
 from ...errors import InputError, SafelightError
-from ..reply import Json, language_of, problem, problem_of
+from ..reply import Json, language_of, problem, problem_of, refusal
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """A larger body is refused (413): a sender's part is 4 MB of lines and what it adds to them."""
@@ -29,8 +29,7 @@ async def take(request: Request) -> Response:
         async for chunk in request.stream():
             body += chunk
             if len(body) > MOST_BYTES:
-                title = "Content Too Large"
-                return problem({"type": "about:blank", "title": title, "status": 413, "detail": f"> {MOST_BYTES} B"})
+                return refusal("web.too_large", 413, language_of(request), limit=MOST_BYTES >> 20)
         return Json(await app.receive(Consignment.parse(bytes(body))))
     except SafelightError as error:
         return problem(problem_of(error, language_of(request)))
