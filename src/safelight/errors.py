@@ -9,6 +9,7 @@
     x StoreFull         the disk has no room; nothing was acknowledged
     x StoreCorrupt      a segment cannot be read; it is set aside, the rest goes on
   + InputError          a file or a request body that cannot be taken
+    x NoSuchEvent       an id that nothing has
   + ServerError         the running server could not be reached, or said no
   + DeliveryError       a channel's peer said no, for good
     x Retryable         ... and may say yes later
@@ -76,6 +77,10 @@ class StoreCorrupt(StoreError):
 
 class InputError(SafelightError):
     """A file or a request body that cannot be taken."""
+
+
+class NoSuchEvent(InputError):
+    """Nothing has this id; retention may have removed it."""
 
 
 class ServerError(SafelightError):

@@ -18,7 +18,7 @@ from .processors.redact import Redact, redact_text
 
 def chain(processors: Sequence[Processor], profile: str | None = None, timezone: str | None = None) -> Process:
     """What happens to the raw lines of one source: understood, given their node and host, taken through the configured
-    steps, grouped by error, and last of all, whatever was configured, redacted (laws, 5)."""
+    steps, redacted after the last of them whatever was configured (laws, 5), and grouped by error."""
     return unbroken(
         compose(
             [
@@ -26,8 +26,8 @@ def chain(processors: Sequence[Processor], profile: str | None = None, timezone:
                 Locate().build(),
                 Enrich().build(),
                 *(processor.build() for processor in processors if not isinstance(processor, Redact)),
-                Fingerprint().build(),
                 redaction(processors),
+                Fingerprint().build(),  # after redaction: without its digits a key is not known for one any more
             ]
         )
     )

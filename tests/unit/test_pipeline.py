@@ -30,6 +30,13 @@ def test_redaction_is_last_wherever_it_was_configured():
         assert SECRET not in str(chain(steps)(raw("hello")).table.to_pylist())
 
 
+def test_no_part_of_a_key_is_left_in_the_group_of_an_error():
+    key = "sk-NqVwYS74VP7Hb1DX8pPd5khxE3pyIgKpaUnArl93XykWZeiN"
+    (event,) = chain(())(raw(f"[ERROR] RuntimeError: key {key} rejected")).table.to_pylist()
+    assert event["error_group"]
+    assert not any(part in str(event) for part in (key[3:9], key[12:20], key[-8:]))
+
+
 def test_a_line_on_which_a_step_fails_is_kept_and_flagged_and_the_others_go_on():
     def touchy(batch):
         if any("bad" in line for line in batch["raw"].to_pylist()):

@@ -45,7 +45,7 @@ _CHANGING: Final = [
 
 
 class Fingerprint(Processor):
-    """Give failures an `error_group`. Comes after the other steps and before `redact`."""
+    """Give failures an `error_group`. Comes last, after `redact`."""
 
     type: Literal["fingerprint"] = "fingerprint"
 

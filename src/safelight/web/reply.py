@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 
 from ..errors import (
     InputError,
+    NoSuchEvent,
     QueryError,
     QueryTooCostly,
     SafelightError,
@@ -23,6 +24,7 @@ from ..rows import dump
 _STATUS: Final[tuple[tuple[type[SafelightError], int], ...]] = (
     (QueryTooCostly, 422),
     (QueryError, 400),
+    (NoSuchEvent, 404),
     (InputError, 400),
     (StoreFull, 507),
     (StoreError, 503),

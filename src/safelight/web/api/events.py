@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 
 from ... import answers
-from ...errors import InputError
+from ...errors import InputError, NoSuchEvent
 from ..reply import Json
 
 router = APIRouter(prefix="/events", tags=["events"])
@@ -53,6 +53,8 @@ def facets(
 ) -> Json:
     """The most frequent values of some fields among the matching events."""
     names = [name.strip() for name in fields.split(",") if name.strip()]
+    if not names:
+        raise InputError("web.no_fields")
     return Json(answers.facets(request.app.state.safelight.store, q, start, end, fields=names[:20], limit=limit))
 
 
@@ -70,5 +72,5 @@ def context(request: Request, event_id: str, lines: Annotated[int, Query(ge=1, l
 
 def _found(answer: dict[str, Any] | None, event_id: str) -> dict[str, Any]:
     if answer is None:
-        raise InputError("web.no_such_event", id=event_id)
+        raise NoSuchEvent("web.no_such_event", id=event_id)
     return answer
