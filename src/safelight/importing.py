@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from .arrivals import MEDIA_TYPE, Consignment
 from .batch import Batch, Checkpoint, Process
 from .config import load
+from .errors import InputError
 from .identifier import uuid7
 from .paths import data_directory
 from .pipeline import chain
@@ -22,7 +23,7 @@ from .services.joiner import Joiner
 from .store import Store
 from .store.segments import SegmentStore
 from .tail.batches import raw_batch
-from .tail.once import read_once
+from .tail.once import imported_before, read_once
 
 
 class Destination(Protocol):
@@ -106,18 +107,31 @@ def destination(server: Api | None, config: Path | None, data: Path | None) -> I
         yield Local(store, configuration.processors)
 
 
-def import_file(path: str, service: str | None, target: Destination, *, again: bool = False) -> dict[str, int]:
-    """Everything of a file that was not imported before. Raises InputError when the file cannot be read.
+@dataclass
+class Imported:
+    """What became of one file, also of one that could be read only in part."""
 
-    Returns `lines` (records read), `events` stored, `not_understood` and `bytes`.
-    """
+    counts: dict[str, int]
+    """`lines` (records read), `events` stored, `not_understood` and `bytes`."""
+    problem: InputError | None = None
+    """Why reading ended before the file did."""
+    empty: bool = False
+    """Whether it holds nothing, unlike a file whose content was imported before."""
+
+
+def import_file(path: str, service: str | None, target: Destination, *, again: bool = False) -> Imported:
+    """Everything of a file that was not imported before."""
     counts = {"lines": 0, "events": 0, "not_understood": 0, "bytes": 0}
     grammar = profile(service).grammar
-    for part in read_once(path, lambda: Joiner(grammar), target.done(), again=again):
-        batch = raw_batch([part.records], {"service": service})
-        became = target.take(batch, part.checkpoint, service)
-        counts["lines"] += len(batch)
-        counts["bytes"] += part.size
-        for name, count in became.items():
-            counts[name] += count
-    return counts
+    done = target.done()
+    try:
+        for part in read_once(path, lambda: Joiner(grammar), done, again=again):
+            batch = raw_batch([part.records], {"service": service})
+            became = target.take(batch, part.checkpoint, service)
+            counts["lines"] += len(batch)
+            counts["bytes"] += part.size
+            for name, count in became.items():
+                counts[name] += count
+    except InputError as error:
+        return Imported(counts, error)
+    return Imported(counts, empty=not counts["lines"] and (again or not imported_before(path, done)))

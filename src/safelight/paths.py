@@ -1,10 +1,11 @@
-"""Where things are on this machine."""
+"""Where things are on this machine, and what is this machine."""
 
 from __future__ import annotations
 
 import os
 import tomllib
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +32,14 @@ def data_directory(
                 return Path(configured).expanduser()
             break
     return user_data(environment)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens on `host`."""
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def user_data(environment: Mapping[str, str] = os.environ) -> Path:

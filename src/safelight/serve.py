@@ -9,7 +9,6 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 
 import anyio
@@ -20,7 +19,7 @@ from .config import load
 from .demo import Demo
 from .errors import ConfigError
 from .locales import text
-from .paths import data_directory
+from .paths import data_directory, is_loopback
 from .store.lock import Lock
 from .web.server import create
 
@@ -79,11 +78,7 @@ def _ready(app: App, lock: Lock, url: str, language: str, echo: Callable[[str], 
 
 def refuse_strangers(host: str) -> None:
     """Raises ConfigError for an address that others could reach, until there is access control."""
-    try:
-        loopback = host == "localhost" or ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+    if not is_loopback(host):
         raise ConfigError("serve.not_loopback", host=host)
 
 

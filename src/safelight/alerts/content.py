@@ -6,6 +6,7 @@ characters are removed, keys, home paths and private addresses redacted. Markup 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
@@ -31,6 +32,10 @@ TRACEBACK_LINES: Final = 6
 """The last ones: Python prints the error at the end."""
 
 _WHERE: Final = ("service", "instance", "host", "node", "node_id", "workflow_id", "user_id")
+_WHERE_WITHOUT_NODE: Final = ("node_function", "node_pack")
+"""Attributes that say where it was when no node is known."""
+_RULER: Final = re.compile(r"[\s^~]*")
+"""What Python underlines in the line above, and blank lines."""
 _TEXT_DIRECTION: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
 
 
@@ -49,7 +54,9 @@ def compose(
         severity=message.severity,
         status=message.status,
         title=title(message.alerts, message.status, rule, language),
-        text="\n".join(_lines(message.alerts, message.status, rule, language, zone)),
+        text=_over(message.alerts, rule, language, zone)
+        if message.status == RESOLVED
+        else "\n".join(_lines(message.alerts, message.status, rule, language, zone)),
         labels={name: shown(value) for name, value in first.labels.items()},
         count=sum(alert.count for alert in message.alerts),
         started_at=iso(min(alert.started_at for alert in message.alerts)),
@@ -129,11 +136,27 @@ def _lines(alerts: Sequence[Alert], status: str, rule: Rule | None, language: st
     yield text("alerts.why", language, rule=alerts[0].rule, when=alerts[0].why)
 
 
+def _over(alerts: Sequence[Alert], rule: Rule | None, language: str, zone: tzinfo) -> str:
+    """What is left to say at the end: the reader has been told the rest."""
+    since = _clock(min(alert.started_at for alert in alerts), zone)
+    if rule and isinstance(rule.when, Count):  # its count is of one window, not of all that time
+        until = _clock(max(alert.ended_at or alert.last_at for alert in alerts), zone)
+        return text("alerts.over.window", language, since=since, until=until)
+    count = sum(alert.count for alert in alerts)
+    if count == 1:
+        return text("alerts.over.once", language, since=since)
+    until = _clock(max(alert.last_at for alert in alerts), zone)
+    return text("alerts.over.times", language, count=count, since=since, until=until)
+
+
 def _told(alert: Alert, language: str, zone: tzinfo, *, counted: bool) -> Iterator[str]:
     newest: Mapping[str, Any] = alert.events[-1] if alert.events else {}
     if what := _what(newest):
         yield cut(what, LINE_MAX)
-    places = {} if counted else {name: newest.get(name, alert.labels.get(name)) for name in _WHERE}
+    places = {} if counted else {name: newest.get(name) or alert.labels.get(name) for name in _WHERE}
+    attributes = newest.get("attributes")
+    if places and not places["node"] and isinstance(attributes, Mapping):
+        places |= {name: attributes.get(name) for name in _WHERE_WITHOUT_NODE}
     where = [
         text(f"alerts.place.{name}", language, value=cut(_one_line(shown(value)), TITLE_MAX))
         for name, value in places.items()
@@ -157,7 +180,9 @@ def _told(alert: Alert, language: str, zone: tzinfo, *, counted: bool) -> Iterat
     ]
     if memory:
         yield text("alerts.memory", language, memory=text("alerts.place.separator", language).join(memory))
-    traceback = [line.rstrip() for line in shown(newest.get("traceback") or "").splitlines() if line.strip()]
+    traceback = [
+        line.rstrip() for line in shown(newest.get("traceback") or "").splitlines() if not _RULER.fullmatch(line)
+    ]
     yield from (cut(line, LINE_MAX) for line in traceback[-TRACEBACK_LINES:])
 
 
@@ -180,9 +205,12 @@ def _one_line(value: str) -> str:
 
 
 def _clock(at: datetime, zone: tzinfo) -> str:
+    """With the zone's name, and its offset because names are shared (CST is the time of Shanghai and of Chicago)."""
     local = at.astimezone(zone)
-    offset = local.strftime("%z")
-    return f"{local:%Y-%m-%d %H:%M:%S} " + ("UTC" if offset in {"+0000", ""} else f"UTC{offset[:3]}:{offset[3:]}")
+    name, offset = local.tzname() or "", local.strftime("%z")
+    place = "UTC" if offset in {"+0000", ""} else f"UTC{offset[:3]}:{offset[3:5]}"
+    named = f"{name} ({place})" if name.isalpha() and name != "UTC" else place
+    return f"{local:%Y-%m-%d %H:%M:%S} {named}"
 
 
 def _redacted(value: Any) -> Any:

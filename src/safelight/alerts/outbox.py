@@ -26,7 +26,10 @@ failed."""
 EXPIRY: Final = {1: timedelta(hours=1), 2: timedelta(hours=24), 3: timedelta(hours=72)}
 """How long a message of each severity is worth sending."""
 BACKOFF_MAX_S: Final = 3600.0
-"""Retries wait a random time up to 2, 4, 8 ... s, never more than an hour, nor longer than an hour if a peer asks."""
+"""A message that fails waits a random time up to 2, 4, 8 ... s, never more than an hour, nor longer than an hour if a
+peer asks."""
+PAUSE_MAX_S: Final = 30.0
+"""The same for its channel: other messages find out soon whether it works again."""
 MINUTE: Final = timedelta(seconds=60)
 
 
@@ -58,7 +61,10 @@ class Outbox:
         self._jitter = jitter
 
     def put(self, notification: Notification, message: str, channel: str, group: str) -> list[Letter]:
-        """Queue it; inside the caller's transaction. Returns what had to make room."""
+        """Queue it; inside the caller's transaction. Returns what had to make room.
+
+        What waits before it in its group is due at once: the oldest finds out whether the channel works again.
+        """
         now = self._now()
         pushed_out = []
         while self._db.value("waiting_count", channel=channel) >= WAITING_MAX:
@@ -76,6 +82,7 @@ class Outbox:
             now=now,
             expires_at=now + EXPIRY[notification.severity],
         )
+        self._db.change("hurry_group", channel=channel, group_key=group, now=now)
         return pushed_out
 
     def recover(self) -> int:
@@ -105,11 +112,13 @@ class Outbox:
             return _letter(row, attempts=row["attempts"] + 1, attempt=attempt)
 
     def sent(self, letter: Letter, answer: str) -> None:
-        """The peer said yes."""
+        """The peer said yes: the channel works, and what failed only since it last did is due at once."""
         with self._db.transaction():
+            now = self._now()
             self._end(letter, "sent", answer)
-            self._db.change("finish", id=letter.id, status="sent", answer=answer, now=self._now())
-            self._db.change("channel_succeeded", name=letter.channel, answer=answer, now=self._now())
+            self._db.change("finish", id=letter.id, status="sent", answer=answer, now=now)
+            self._db.change("hurry_channel", channel=letter.channel, now=now)
+            self._db.change("channel_succeeded", name=letter.channel, answer=answer, now=now)
 
     def refused(self, letter: Letter, answer: str) -> None:
         """The peer said no, for good."""
@@ -117,29 +126,46 @@ class Outbox:
             now = self._now()
             self._end(letter, "refused", answer)
             self._db.change("finish", id=letter.id, status="failed", answer=answer, now=now)
-            self._db.change("channel_failed", name=letter.channel, answer=answer, paused_until=None, now=now)
+            self._db.change(
+                "channel_failed", name=letter.channel, answer=answer, failures=1, paused_until=None, now=now
+            )
 
     def postponed(self, letter: Letter, answer: str, *, after_s: float | None, in_doubt: bool) -> datetime:
-        """Not now. Returns when it is tried again. The channel rests too: with `after_s` as long as the peer asked."""
+        """Not now. Returns when it is tried again. The channel rests too.
+
+        With `after_s` both wait as long as the peer asked, and later pauses are no longer for it. Without, the message
+        waits by how often it failed, the channel by how often it failed in a row.
+        """
         with self._db.transaction():
             now = self._now()
-            channel = self._db.row("channel", name=letter.channel)
-            failures = channel["failures"] + 1 if channel else 1
-            rest = min(after_s, BACKOFF_MAX_S) if after_s is not None else self._pause(failures)
-            wait = rest if after_s is not None else max(rest, self._pause(letter.attempts))
-            next_at = now + timedelta(seconds=wait)
-            paused_until = now + timedelta(seconds=rest)
-            self._end(letter, "in doubt" if in_doubt else "postponed", answer)
+            if after_s is not None:
+                outcome, failures = "told to wait", 0
+                rest = wait = min(max(after_s, 1.0), BACKOFF_MAX_S)  # "after 0 s" is no invitation to a storm
+            else:
+                outcome, failures = "in doubt" if in_doubt else "postponed", 1
+                channel = self._db.row("channel", name=letter.channel)
+                earlier = self._db.value("failed_attempts", id=letter.id)
+                rest = self._pause((channel["failures"] if channel else 0) + 1, PAUSE_MAX_S)
+                wait = max(rest, self._pause(earlier + 1, BACKOFF_MAX_S))
+            next_at, paused_until = now + timedelta(seconds=wait), now + timedelta(seconds=rest)
+            self._end(letter, outcome, answer)
             self._db.change("wait", id=letter.id, answer=answer, next_at=next_at, may_repeat=in_doubt, now=now)
-            self._db.change("channel_failed", name=letter.channel, answer=answer, paused_until=paused_until, now=now)
+            self._db.change(
+                "channel_failed",
+                name=letter.channel,
+                answer=answer,
+                failures=failures,
+                paused_until=paused_until,
+                now=now,
+            )
             return next_at
 
     def channel(self, name: str) -> Row | None:
         """What is known of a channel: last success, failure and answer."""
         return self._db.row("channel", name=name)
 
-    def _pause(self, failures: int) -> float:
-        return self._jitter(0, min(BACKOFF_MAX_S, 2.0 ** min(failures, 12)))
+    def _pause(self, failures: int, longest: float) -> float:
+        return self._jitter(0, min(longest, 2.0 ** min(failures, 12)))
 
     def _held_until(self, channel: str, per_minute: int | None, now: datetime) -> datetime | None:
         known = self._db.row("channel", name=channel)

@@ -43,7 +43,7 @@ CREATE TABLE IF NOT EXISTS groups (
 ) STRICT;
 CREATE TABLE IF NOT EXISTS channels (
   name TEXT PRIMARY KEY,
-  failures INTEGER NOT NULL DEFAULT 0,  -- in a row
+  failures INTEGER NOT NULL DEFAULT 0,  -- in a row, without those after which the peer named a time
   paused_until INTEGER,
   last_success_at INTEGER,
   last_failure_at INTEGER,
@@ -197,6 +197,20 @@ UPDATE outbox SET status = :status, at = :now, answer = :answer WHERE id = :id;
 UPDATE outbox SET status = 'waiting', at = :now, answer = :answer, next_at = :next_at, may_repeat = max(may_repeat, :may_repeat)
 WHERE id = :id;
 
+-- name: failed_attempts
+-- Without those after which the peer named a time.
+SELECT count(*) FROM attempts WHERE letter = :id AND outcome IN ('postponed', 'in doubt');
+
+-- name: hurry_group
+UPDATE outbox SET next_at = :now
+WHERE channel = :channel AND group_key = :group_key AND status = 'waiting' AND next_at > :now;
+
+-- name: hurry_channel
+-- Before the success is written down: a message that failed also before the last one fails by its own fault.
+UPDATE outbox SET next_at = :now WHERE channel = :channel AND status = 'waiting' AND next_at > :now AND NOT EXISTS (
+  SELECT 1 FROM attempts a JOIN channels c ON c.name = a.channel
+  WHERE a.letter = outbox.id AND a.outcome IN ('postponed', 'in doubt') AND a.started_at < c.last_success_at);
+
 -- name: channel
 SELECT * FROM channels WHERE name = :name;
 
@@ -207,9 +221,9 @@ ON CONFLICT (name) DO UPDATE SET
 
 -- name: channel_failed
 INSERT INTO channels (name, failures, paused_until, last_failure_at, last_answer)
-VALUES (:name, 1, :paused_until, :now, :answer)
+VALUES (:name, :failures, :paused_until, :now, :answer)
 ON CONFLICT (name) DO UPDATE SET
-  failures = failures + 1, paused_until = excluded.paused_until, last_failure_at = excluded.last_failure_at,
+  failures = failures + excluded.failures, paused_until = excluded.paused_until, last_failure_at = excluded.last_failure_at,
   last_answer = excluded.last_answer;
 
 -- name: forget_letters

@@ -29,7 +29,6 @@ def command(
     url: str | None,
 ) -> None:
     """Import, and print what it became."""
-    from ..errors import InputError  # noqa: PLC0415
     from ..importing import destination, import_file  # noqa: PLC0415 - not on the path of `--help`
     from .remote import running  # noqa: PLC0415
 
@@ -38,16 +37,14 @@ def command(
     began = time.perf_counter()
     with destination(running(url, data, config), config, data) as target:
         for path in files:
-            try:
-                counts = import_file(path, service, target, again=again)
-            except InputError as error:
-                click.echo(error.render(LANGUAGE), err=True)
+            found = import_file(path, service, target, again=again)
+            totals = {name: totals[name] + found.counts[name] for name in totals}
+            if not as_json and (found.problem is None or found.counts["lines"]):
+                key = "done" if found.counts["lines"] else "empty" if found.empty else "nothing_new"
+                click.echo(say(f"cli.ingest.{key}", path=output.harmless(path), **found.counts))
+            if found.problem is not None:
+                click.echo(found.problem.render(LANGUAGE), err=True)
                 failed = True
-                continue
-            totals = {name: totals[name] + counts[name] for name in totals}
-            if not as_json:
-                key = "cli.ingest.done" if counts["lines"] else "cli.ingest.nothing_new"
-                click.echo(say(key, path=output.harmless(path), **counts))
     took_s = round(time.perf_counter() - began, 3)
     if as_json:
         click.echo(json.dumps(totals | {"seconds": took_s}))

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 import sys
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import click
 
+from ..hostzone import HostZone
+
 FORMATS: Final = ("table", "json", "ndjson", "csv")
 EVENT_COLUMNS: Final = ("timestamp", "level", "service", "node", "message")
 _COLOUR: Final = {"ERROR": "red", "CRITICAL": "red", "WARNING": "yellow", "DEBUG": "bright_black"}
+_ACTS: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters but tab and newline (ECMA-48), and those that change the direction of text (UAX 9)."""
 
 
 def harmless(value: object) -> str:
@@ -63,16 +69,19 @@ def show(rows: Sequence[Mapping[str, Any]], form: str, columns: Sequence[str] | 
 def _csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None) -> None:
     names = list(columns or dict.fromkeys(name for row in rows for name in row))
     writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(names)
+    writer.writerow([_cell(name) for name in names])
     for row in rows:
         writer.writerow([_cell(row.get(name)) for name in names])
 
 
 def _cell(value: Any) -> Any:
-    """A spreadsheet must not take text for a formula (OWASP, CSV injection)."""
+    """Text that cannot act: not on a terminal, and not as a formula in a spreadsheet (OWASP, CSV injection)."""
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False)
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value
+        return _ACTS.sub("", json.dumps(value, ensure_ascii=False))
+    if not isinstance(value, str):
+        return value
+    text = _ACTS.sub("", value)
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def table(rows: Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> None:
@@ -112,7 +121,14 @@ def event_line(event: Mapping[str, Any]) -> str:
     where = event.get("instance") or event.get("service") or ""
     what = event.get("message") or event.get("error_message") or ""
     named = " ".join(harmless(event[key]) for key in ("event", "node") if event.get(key))
-    line = (
-        f"{event.get('timestamp', '')[11:23]} {event.get('level') or '':<8} {harmless(where)} {named} {harmless(what)}"
-    )
+    clock = _clock(event.get("timestamp") or "")
+    line = f"{clock} {event.get('level') or '':<8} {harmless(where)} {named} {harmless(what)}"
     return click.style(line, fg=_COLOUR.get(str(event.get("level"))))
+
+
+def _clock(timestamp: str) -> str:
+    """The time of day at this machine, as its clock shows it."""
+    try:
+        return datetime.fromisoformat(timestamp).astimezone(HostZone()).time().isoformat("milliseconds")
+    except (ValueError, OverflowError):  # no time, or one too far off to have a local one
+        return timestamp[11:23]

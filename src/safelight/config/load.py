@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
 from ..alerts.rule import Rule
 from ..channels import Channel
 from ..errors import ConfigError, SafelightError
 from ..locales import ENGLISH, text
+from ..paths import is_loopback
 from ..plugin import Plugin, kinds
 from ..processors import Processor
 from ..sources import Source
@@ -23,8 +25,9 @@ from .place import line_of
 from .secrets import resolve
 
 ROOMS: Final[dict[str, type[Plugin]]] = {"sources": Source, "processors": Processor, "channels": Channel}
-FORGIVING: Final = ("channels", "rules")
-"""Lists in which a bad entry is left out and named; anywhere else a mistake refuses to start."""
+FORGIVING: Final = {"channels": "name", "rules": "id"}
+"""Lists in which a bad entry is left out and named, and the key that tells its entries apart; anywhere else a mistake
+refuses to start."""
 _TOLD: Final = {
     "missing": "config.missing",
     "extra_forbidden": "config.unknown_key",
@@ -35,8 +38,29 @@ _TOLD: Final = {
     "float_parsing": "config.not_a_number",
     "bool_parsing": "config.not_a_boolean",
     "string_type": "config.not_a_text",
+    "int_from_float": "config.not_a_number",
+    "float_type": "config.not_a_number",
+    "bool_type": "config.not_a_boolean",
+    "path_type": "config.not_a_text",
+    "is_instance_of": "config.not_a_text",
     "literal_error": "config.not_one_of",
+    "list_type": "config.not_a_list_of_values",
+    "tuple_type": "config.not_a_list_of_values",
+    "dict_type": "config.not_a_table",
+    "model_type": "config.not_a_table",
+    "string_pattern_mismatch": "config.not_a_name",
+    "greater_than_equal": "config.too_small",
+    "less_than_equal": "config.too_large",
+    "too_short": "config.empty",
+    "string_too_long": "config.too_long",
+    "greater_than repeat": "config.not_a_duration",
+    "greater_than resolve_after": "config.not_a_duration",
+    "value_error url": "config.not_a_url",
 }
+"""Our sentence for what pydantic finds, where it matters also by the name of the key."""
+_LIMITS: Final = ("ge", "le", "min_length", "max_length")
+_INNER: Final = ("function-", "is-instance[")
+"""How parts of a location begin that are pydantic's, not the file's."""
 _SECTION_VARIABLE: Final = "SAFELIGHT_"
 
 
@@ -90,6 +114,14 @@ def _merge_environment(raw: dict[str, Any], environment: Mapping[str, str]) -> N
         raw.setdefault("language", environment["SAFELIGHT_LANGUAGE"])
 
 
+@dataclass(frozen=True, slots=True)
+class _Remark:
+    """Something about a line of the file; None for what does not stand in it."""
+
+    line: int | None
+    said: str
+
+
 @dataclass
 class _Reading:
     """One pass over one file, collecting what is wrong."""
@@ -98,30 +130,37 @@ class _Reading:
     content: str
     environment: Mapping[str, str]
     language: str
-    mistakes: list[str] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    mistakes: list[_Remark] = field(default_factory=list)
+    left_out: list[_Remark] = field(default_factory=list)
+    warnings: list[_Remark] = field(default_factory=list)
 
     def config(self, raw: dict[str, Any]) -> Config:
         lists = {room: self._plugins(room, base, raw.pop(room, [])) for room, base in ROOMS.items()}
         lists["rules"] = self._entries("rules", raw.pop("rules", []), lambda _: Rule)
-        self._same_name_twice("channels", "name", lists["channels"])
-        self._same_name_twice("rules", "id", lists["rules"])
         sections: Config | None = None
         try:
             sections = Config.model_validate(raw)
         except ValidationError as error:
             self.mistakes += self._told(error, ())
         if self.mistakes or sections is None:
-            raise ConfigError("config.mistakes", count=len(self.mistakes), mistakes="\n".join(self.mistakes))
+            told = _in_order([*self.mistakes, *self.left_out, *self._host(raw)])
+            key = "config.mistake" if len(told) == 1 else "config.mistakes"
+            raise ConfigError(key, count=len(told), mistakes="\n".join(told))
         return sections.model_copy(
             update={
                 **{room: tuple(entries) for room, entries in lists.items()},
                 "path": self.path,
-                "left_out": tuple(self.left_out),
-                "warnings": tuple(self.warnings),
+                "left_out": _in_order(self.left_out),
+                "warnings": _in_order(self.warnings),
             }
         )
+
+    def _host(self, raw: dict[str, Any]) -> Iterator[_Remark]:
+        """Not refused here, because the command line may name another one; but told with the rest."""
+        server = raw.get("server")
+        host = server.get("host") if isinstance(server, dict) else None
+        if isinstance(host, str) and not is_loopback(host):
+            yield self._say(("server", "host"), text("serve.not_loopback", self.language, host=host))
 
     def _plugins(self, room: str, base: type[Plugin], raw: Any) -> list[Any]:
         known = kinds(base)
@@ -141,16 +180,39 @@ class _Reading:
             return []
         wrong = self.left_out if room in FORGIVING else self.mistakes
         entries = []
+        names: set[str] = set()
         for number, entry in enumerate(raw):
             try:
                 cls = pick(entry)
-                self._warn_of_inline_secrets(cls, entry, (room, number))
-                entries.append(cls.model_validate(resolve(entry, self.environment)))
             except ConfigError as error:
                 wrong.append(self._say((room, number, "type"), error.render(self.language)))
+                continue
+            self._warn_of_inline_secrets(cls, entry, (room, number))
+            resolved, unresolved = self._resolved(entry, (room, number))
+            wrong += unresolved.values()
+            try:
+                good = cls.model_validate(resolved)
             except ValidationError as error:
-                wrong += self._told(error, (room, number))
+                wrong += self._told(error, (room, number), unresolved)
+                continue
+            key = FORGIVING.get(room)
+            name = str(getattr(good, key)) if key else ""
+            if key and name in names:
+                wrong.append(self._say((room, number, key), text("config.twice", self.language, name=name)))
+            elif not unresolved:
+                entries.append(good)
+                names.add(name)
         return entries
+
+    def _resolved(self, entry: dict[str, Any], where: tuple[str, int]) -> tuple[dict[str, Any], dict[str, _Remark]]:
+        """The entry with its secrets, and by key what is wrong with those that lead nowhere."""
+        resolved, unresolved = {}, {}
+        for key, value in entry.items():
+            try:
+                resolved[key] = resolve(value, self.environment)
+            except ConfigError as error:
+                unresolved[key] = self._say((*where, key), error.render(self.language))
+        return resolved, unresolved
 
     def _warn_of_inline_secrets(self, cls: type[BaseModel], entry: dict[str, Any], where: tuple[str, int]) -> None:
         for name, model_field in cls.model_fields.items():
@@ -160,35 +222,47 @@ class _Reading:
             if value.split(":", 1)[0] not in {"env", "file", "secret"} and not _local(value):
                 self.warnings.append(self._say((*where, name), text("config.inline_secret", self.language, name=name)))
 
-    def _same_name_twice(self, room: str, key: str, entries: Sequence[Any]) -> None:
-        seen: set[str] = set()
-        for number, entry in enumerate(entries):
-            name = str(getattr(entry, key))
-            if name in seen:
-                self.mistakes.append(self._say((room, number, key), text("config.twice", self.language, name=name)))
-            seen.add(name)
-
-    def _told(self, error: ValidationError, where: tuple[str | int, ...]) -> Iterator[str]:
+    def _told(
+        self, error: ValidationError, where: tuple[str | int, ...], known: Collection[str] = ()
+    ) -> Iterator[_Remark]:
+        """Once for each place, without the keys whose mistake is `known`."""
+        told: set[tuple[str | int, ...]] = set()
         for detail in error.errors():
-            location = (*where, *(part for part in detail["loc"] if not str(part).startswith("function-")))
-            key = _TOLD.get(detail["type"], "config.invalid")
-            cause = (detail.get("ctx") or {}).get("error")
-            reason = cause.render(self.language) if isinstance(cause, SafelightError) else detail["msg"]
-            said = text(
-                key,
-                self.language,
-                name=location[-1] if location else "",
-                given="***" if location[:1] == ("channels",) else repr(detail.get("input"))[:80],
-                reason=reason.removeprefix("Value error, "),
-                expected=(detail.get("ctx") or {}).get("expected", ""),
-            )
-            yield self._say(location, said)
+            inner = tuple(part for part in detail["loc"] if not str(part).startswith(_INNER))
+            location = (*where, *inner)
+            if location in told or (inner and inner[0] in known):
+                continue
+            told.add(location)
+            yield self._say(location, self._sentence(detail, location))
 
-    def _say(self, location: Sequence[str | int], said: str) -> str:
+    def _sentence(self, detail: ErrorDetails, location: tuple[str | int, ...]) -> str:
+        name = location[-1] if location else ""
+        context = detail.get("ctx") or {}
+        if isinstance(cause := context.get("error"), SafelightError):
+            return cause.render(self.language)
+        key = _TOLD.get(detail["type"]) or _TOLD.get(f"{detail['type']} {name}")
+        if key is None:
+            return detail["msg"].removeprefix("Value error, ")
+        secret = location[0] == "channels" and name not in Channel.model_fields
+        return text(
+            key,
+            self.language,
+            name=name,
+            given="***" if secret else repr(detail.get("input"))[:80],
+            expected=context.get("expected", ""),
+            limit=next((context[limit] for limit in _LIMITS if limit in context), ""),
+        )
+
+    def _say(self, location: Sequence[str | int], said: str) -> _Remark:
         dotted = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
         line = line_of(self.content, location)
         place = f"{self.path or 'environment'}{f':{line}' if line else ''}"
-        return f"{place}: {dotted}: {said}"
+        return _Remark(line, f"{place}: {dotted}: {said}")
+
+
+def _in_order(remarks: Iterable[_Remark]) -> tuple[str, ...]:
+    """By line; at the end what stands in none."""
+    return tuple(remark.said for remark in sorted(remarks, key=lambda remark: (remark.line is None, remark.line or 0)))
 
 
 def _local(value: str) -> bool:

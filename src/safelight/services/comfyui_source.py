@@ -3,6 +3,7 @@
 ComfyUI's console names neither the class nor the id of a node that failed, but its traceback names the file and the
 line of the node's function. Both ways to declare a node are understood: `NODE_CLASS_MAPPINGS = {"Name": Class}`, and
 the schema of a `ComfyNode`, `io.Schema(node_id="Name", ...)` (https://docs.comfy.org/custom-nodes/v3_migration).
+Mappings that only running the pack would tell, such as `{c.__name__: c for c in ALL}`, name a node by its class.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Source:
         (holder,) = holders
         users = [holder, *self._heirs(holder, function)]
         types = {name for user in users for name in self._types(user)}
+        if not types and len(users) == 1 and _looks_like_node(holder, function):
+            return holder.name
         return types.pop() if len(types) == 1 else None
 
     def _heirs(self, holder: ast.ClassDef, function: str) -> Iterator[ast.ClassDef]:
@@ -56,18 +59,35 @@ class Source:
 
 def _mappings(tree: ast.Module) -> Iterator[ast.Dict]:
     for node in tree.body:
-        targets = (
-            node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-        )
-        assigned = any(isinstance(target, ast.Name) and target.id == _MAPPINGS for target in targets)
-        if assigned and isinstance(node, ast.Assign | ast.AnnAssign) and isinstance(node.value, ast.Dict):
-            yield node.value
+        match node:
+            case ast.Assign(value=ast.Dict() as written) | ast.AnnAssign(value=ast.Dict() as written):
+                if _MAPPINGS in _targets(node):
+                    yield written
+
+
+def _targets(node: ast.stmt) -> list[str]:
+    """The plain names that a statement assigns to."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return [target.id for target in targets if isinstance(target, ast.Name)]
 
 
 def _functions(found: ast.ClassDef, name: str) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     for node in found.body:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name:
             yield node
+
+
+def _looks_like_node(found: ast.ClassDef, function: str) -> bool:
+    """Whether the class itself declares its inputs, and that it is run by `function`."""
+    values = {
+        name: node.value
+        for node in found.body
+        if isinstance(node, ast.Assign | ast.AnnAssign)
+        for name in _targets(node)
+    }
+    declared = values.get("FUNCTION")
+    runs = isinstance(declared, ast.Constant) and declared.value == function
+    return runs and ("INPUT_TYPES" in values or any(_functions(found, "INPUT_TYPES")))
 
 
 def _spans(node: ast.AST, line: int) -> bool:

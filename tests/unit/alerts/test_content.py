@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 import unicodedata
-from datetime import UTC, timedelta
+from datetime import UTC, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.alerts.alert import opened
-from safelight.alerts.content import DETAILED_MAX, NAMED_MAX, TITLE_MAX, compose, cut, shown
+from safelight.alerts.content import DETAILED_MAX, NAMED_MAX, TITLE_MAX, compose, cut, describe, shown
 from safelight.alerts.group import Message
+from safelight.hostzone import HostZone
 from safelight.locales import LANGUAGES, text
 from support.timeline import DAY, rule
 
@@ -57,7 +59,7 @@ def test_it_reads_well_in_chinese():
     note = told(alert(count=3), language="zh-CN", zone=ZoneInfo("Asia/Shanghai"))
     assert note.title == "oom：VAEDecode: OutOfMemoryError: CUDA out of memory"
     assert "位置：服务 comfyui，节点 VAEDecode" in note.text
-    assert "自 2026-11-22 08:00:00 UTC+08:00 起共 3 次" in note.text
+    assert "自 2026-11-22 08:00:00 CST (UTC+08:00) 起共 3 次" in note.text
     assert note.language == "zh-CN"
 
 
@@ -110,6 +112,76 @@ def test_the_end_of_a_traceback_is_shown():
     assert "Boom: bad" in said
     assert "line 49" in said
     assert "line 40" not in said
+
+
+def test_lines_that_only_underline_are_left_out_of_a_traceback():
+    traceback = "\n".join(
+        line
+        for number in range(6)
+        for line in (f'  File "x.py", line {number}, in f', f"    call_{number}(a + b)", "       ~~^~~", "   ^^^^")
+    )
+    said = told(alert(traceback=traceback + "\nBoom: bad")).text
+    assert "^" not in said
+    assert "~" not in said
+    assert "call_3(a + b)" in said
+    assert "Boom: bad" in said
+
+
+def test_where_no_node_is_known_its_function_and_pack_are_named():
+    event = {"attributes": {"node_function": "nodes.py:upscale", "node_pack": "SuperPack", "other": 1}}
+    assert "Where: service comfyui, function nodes.py:upscale, node pack SuperPack\n" in (
+        told(alert(labels={"service": "comfyui"}, node=None, **event)).text
+    )
+    assert "Where: service comfyui, node VAEDecode\n" in told(alert(**event)).text
+    assert "Where: service comfyui\n" in told(alert(labels={"service": "comfyui"}, attributes={})).text
+
+
+def test_that_it_is_over_is_said_shortly():
+    many = [alert(count=count, traceback="Boom", host="box") for count in (40, 2)]
+    note = told(*many, status="resolved")
+    assert note.title == "Resolved: oom: 2 alerts · comfyui"
+    assert note.text == "42 times, from 2026-11-22 00:00:00 UTC until 2026-11-22 00:04:00 UTC"
+    assert told(alert(), status="resolved").text == "Once, at 2026-11-22 00:00:00 UTC"
+
+
+def test_a_window_that_is_over_says_from_when_until_when():
+    window = rule("stalled", "fewer than 10 event:image_processed over 1d")
+    over = alert(window, {}, 3).resolved(DAY + timedelta(hours=2))
+    note = told(over, status="resolved", of=window)
+    assert note.text == "From 2026-11-22 00:00:00 UTC until 2026-11-22 02:00:00 UTC"
+
+
+def test_the_page_keeps_the_whole_story_of_what_is_over():
+    over = alert(host="box").resolved(DAY + timedelta(hours=2))
+    _, said = describe(over, OOM, language="en", zone=UTC)
+    assert "host box" in said
+    assert text("alerts.resolved") in said
+
+
+@pytest.mark.parametrize(
+    ("zone", "written"),
+    [
+        (UTC, "00:00:00 UTC"),
+        (ZoneInfo("Europe/Berlin"), "01:00:00 CET (UTC+01:00)"),
+        (ZoneInfo("America/Chicago"), "18:00:00 CST (UTC-06:00)"),
+        (ZoneInfo("Asia/Singapore"), "08:00:00 UTC+08:00"),
+        (ZoneInfo("Europe/London"), "00:00:00 GMT (UTC)"),
+        (timezone(timedelta(hours=5, minutes=30)), "05:30:00 UTC+05:30"),
+    ],
+)
+def test_times_carry_the_name_of_their_zone(zone, written):
+    assert f"{written}\n" in told(alert(), zone=zone).text
+
+
+def test_the_zone_of_this_machine_is_named(monkeypatch):
+    monkeypatch.setenv("TZ", "XYZ-3")
+    time.tzset()
+    try:
+        said = told(alert(), zone=HostZone()).text
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert "03:00:00 XYZ (UTC+03:00)" in said
 
 
 def test_the_link_leads_to_the_run_however_it_is_named():

@@ -8,7 +8,7 @@ import pytest
 
 from safelight.alerts.database import Database
 from safelight.alerts.notification import Notification
-from safelight.alerts.outbox import BACKOFF_MAX_S, EXPIRY, WAITING_MAX, Letter, Outbox
+from safelight.alerts.outbox import BACKOFF_MAX_S, EXPIRY, PAUSE_MAX_S, WAITING_MAX, Letter, Outbox
 from support.timeline import DAY
 
 
@@ -113,6 +113,89 @@ def test_a_peer_cannot_make_us_wait_longer_than_an_hour(desk):
     desk.put(1)
     again = desk.outbox.postponed(desk.claim(), "later", after_s=1e9, in_doubt=False)
     assert again == desk.now + timedelta(hours=1)
+
+
+def fail_until_it_waits(desk, seconds):
+    """The first message fails until its next attempt is that far away."""
+    while True:
+        again = desk.outbox.postponed(desk.claim(), "503", after_s=None, in_doubt=False)
+        if again - desk.now >= timedelta(seconds=seconds):
+            return again
+        desk.now = again
+
+
+def test_a_time_that_a_peer_named_and_that_was_kept_makes_no_later_pause_longer(desk):
+    desk.put(1)
+    for _ in range(8):
+        desk.now = desk.outbox.postponed(desk.claim(), "429", after_s=5, in_doubt=False)
+    assert desk.outbox.postponed(desk.claim(), "503", after_s=None, in_doubt=False) == desk.now + timedelta(seconds=2)
+
+
+def test_a_peer_that_says_after_0_s_is_not_stormed(desk):
+    desk.put(1)
+    assert desk.outbox.postponed(desk.claim(), "429", after_s=0, in_doubt=False) > desk.now
+
+
+@pytest.mark.parametrize("group", ["g", "other"])
+def test_a_new_message_finds_out_within_half_a_minute_whether_the_channel_works_again(desk, group):
+    desk.put(1)
+    fail_until_it_waits(desk, 200)
+    failed_at = desk.now
+    desk.wait(10)
+    desk.put(2, group=group)
+    assert desk.claim() == failed_at + timedelta(seconds=PAUSE_MAX_S)
+    desk.wait(20)
+    assert isinstance(desk.claim(), Letter)
+
+
+def test_after_one_success_everything_that_waits_goes_at_once_in_order(desk):
+    desk.put(1)
+    desk.put("1 is over")
+    fail_until_it_waits(desk, 200)
+    desk.wait(PAUSE_MAX_S)
+    desk.put(2, group="other")
+    desk.outbox.sent(desk.claim(), "ok")
+    for expected in ("1", "1 is over"):
+        letter = desk.claim()
+        assert letter.notification.id == expected
+        desk.outbox.sent(letter, "ok")
+
+
+def test_what_goes_at_once_after_a_success_keeps_to_the_rate(desk):
+    desk.put(1)
+    fail_until_it_waits(desk, 60)
+    desk.wait(60)
+    for number in range(2, 6):
+        desk.put(number, group=str(number))
+    began = desk.now
+    for _ in range(3):
+        desk.outbox.sent(desk.claim(per_minute=3), "ok")
+    assert desk.claim(per_minute=3) == began + timedelta(seconds=60)
+
+
+def test_a_new_message_does_not_break_the_pause_that_a_peer_asked_for(desk):
+    desk.put(1)
+    again = desk.outbox.postponed(desk.claim(), "130101 send too fast", after_s=600, in_doubt=False)
+    desk.wait(60)
+    desk.put(2)
+    desk.put(3, group="other")
+    assert desk.claim() == again
+
+
+def test_a_message_that_fails_while_others_arrive_waits_ever_longer(desk):
+    desk.put("bad", group="bad")
+    waits = []
+    for number in range(12):
+        letter = desk.claim()
+        if isinstance(letter, Letter) and letter.notification.id == "bad":
+            waits.append(desk.outbox.postponed(letter, "500", after_s=None, in_doubt=False) - desk.now)
+        desk.wait(3)
+        desk.put(number, group=str(number))
+        while isinstance(letter := desk.claim(), Letter) and letter.notification.id != "bad":
+            desk.outbox.sent(letter, "ok")
+        if isinstance(letter, Letter):
+            waits.append(desk.outbox.postponed(letter, "500", after_s=None, in_doubt=False) - desk.now)
+    assert [wait.total_seconds() for wait in waits][:4] == [2, 4, 8, 16]
 
 
 def test_no_answer_marks_the_next_attempt(desk):

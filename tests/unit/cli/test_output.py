@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -47,3 +48,30 @@ def test_a_table_of_nothing_is_nothing(capsys):
 )
 def test_an_age_is_a_time_before_now(written, asked):
     assert options.moment(written) == asked
+
+
+def test_a_spreadsheet_s_cell_keeps_its_lines_but_cannot_act_on_a_terminal(capsys):
+    text = "a\x1b[31m\tb\nc\x07\x9b2J\x7f\u202ed\u2066\r"
+    output.show([{"me\x1bssage": text, "more": {"k": "\x9b2J\u202e"}}], "csv")
+    assert capsys.readouterr().out == 'message,more\n"a[31m\tb\nc2Jd","{""k"": ""2J""}"\n'
+
+
+def test_a_formula_behind_a_control_character_stays_text(capsys):
+    output.show([{"message": "\x1b=1+1"}], "csv")
+    assert capsys.readouterr().out.splitlines()[1] == "'=1+1"
+
+
+@pytest.fixture
+def in_shanghai(monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("in_shanghai")
+def test_a_followed_event_has_the_clock_of_this_machine():
+    assert output.event_line({"timestamp": "2026-11-22T20:00:01.234567Z"}).startswith("04:00:01.234 ")
+    assert output.event_line({"timestamp": "9999-12-31T23:59:59.000000Z"}).startswith("23:59:59.000 ")
+    assert "here" in output.event_line({"message": "here"})

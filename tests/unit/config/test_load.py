@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -154,9 +155,120 @@ def test_a_secret_that_is_not_there_leaves_its_channel_out(tmp_path):
     assert "NOT_SET" in config.left_out[0]
 
 
-def test_names_must_differ(tmp_path):
-    text = GOOD + '\n[[rules]]\nid = "any-error"\nwhen = "any level:ERROR"\n'
-    assert "rules[2].id" in mistakes(tmp_path, text)[0]
+def test_of_two_with_one_name_the_later_is_left_out_and_named_at_its_own_place(tmp_path):
+    text = (
+        GOOD
+        + """
+[[rules]]
+id = "typo"
+when = "any levl::"
+[[rules]]
+id = "any-error"
+when = "any level:CRITICAL"
+[[channels]]
+type = "webhook"
+name = "hook"
+url = "https://b.example/"
+"""
+    )
+    config = read(tmp_path, text)
+    assert [str(rule.when) for rule in config.rules] == ["any level:ERROR"]
+    assert [channel.name for channel in config.channels] == ["team", "hook"]
+    (_, rule, channel) = config.left_out
+    lines = text.splitlines()
+    assert f":{lines.index('[[rules]]', lines.index('[[rules]]') + 4) + 5}: rules[3].id: `any-error`" in rule
+    assert "channels[3].name: `hook`" in channel
+
+
+def test_what_would_be_left_out_is_told_with_the_mistakes_that_refuse_to_start(tmp_path):
+    text = """
+[[rules]]
+id = "typo"
+when = "any levl::"
+[[channels]]
+type = "pager"
+name = "p"
+[[sources]]
+type = "file"
+[server]
+host = "0.0.0.0"
+port = "many"
+"""
+    with pytest.raises(ConfigError, match="5 mistakes") as told:
+        read(tmp_path, text)
+    lines = str(told.value).splitlines()[1:]
+    places = [re.search(r":(\d+): ([\w.\[\]]+): ", line).groups() for line in lines]
+    assert places == [
+        ("4", "rules[1].when"),
+        ("6", "channels[1].type"),
+        ("8", "sources[1].paths"),
+        ("11", "server.host"),
+        ("12", "server.port"),
+    ]
+
+
+def test_a_host_that_the_command_line_may_overrule_is_no_mistake_by_itself(tmp_path):
+    assert read(tmp_path, '[server]\nhost = "0.0.0.0"\n').server.host == "0.0.0.0"
+
+
+def test_one_mistake_is_counted_as_one(tmp_path):
+    with pytest.raises(ConfigError, match="has 1 mistake;"):
+        read(tmp_path, 'colour = "red"')
+
+
+def test_every_secret_that_is_not_there_is_told_at_its_own_key(tmp_path):
+    text = GOOD.replace("env:DINGTALK_WEBHOOK", "env:NOPE").replace("env:DINGTALK_SECRET", "env:NEITHER")
+    url, secret = read(tmp_path, text).left_out
+    at = text.splitlines().index('url = "env:NOPE"') + 1
+    assert f":{at}: channels[1].url: The environment variable NOPE" in url
+    assert f":{at + 1}: channels[1].secret: The environment variable NEITHER" in secret
+
+
+RULE = '[[rules]]\nid = "r"\nwhen = "any level:ERROR"\n'
+HOOK = '[[channels]]\ntype = "webhook"\nname = "hook"\nurl = "https://a.example/"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[[sources]]\ntype = "file"\npaths = "x.log"', "sources[1].paths: `paths` must be a list in brackets"),
+        ('[[sources]]\ntype = "file"\npaths = []', "sources[1].paths: `paths` needs at least 1 entry"),
+        ("[server]\nport = 70000", "server.port: `port` must be 65535 or less, not 70000."),
+        ("[server]\nport = -1", "server.port: `port` must be 0 or more, not -1."),
+        ("server = 3", "server: `server` must be a table"),
+        (RULE.replace('"r"', '"a b"'), "rules[1].id: `id` may only have letters, digits, `.`, `_` and `-`"),
+        (RULE.replace('"any level:ERROR"', "5"), "rules[1].when: `when` must be text in quotes, not 5."),
+        (RULE + "severity = 4", "rules[1].severity: `severity` must be 3 or less, not 4."),
+        (RULE + 'repeat = "0s"', "rules[1].repeat: `repeat` must be a duration such as 30s"),
+        (HOOK + "severity = 0", "channels[1].severity: `severity` must be 1 or more, not 0."),
+        (HOOK.replace('"hook"', '"-"'), "channels[1].name: `name` may only have letters"),
+        (HOOK.replace("https:", "ftp:"), "channels[1].url: `url` must be a URL that begins with https:// or http://."),
+    ],
+)
+def test_a_mistake_is_told_in_our_words_once(tmp_path, text, said):
+    try:
+        told = read(tmp_path, text).left_out
+    except ConfigError as error:
+        told = str(error).splitlines()[1:]
+    (line,) = told
+    assert said in line
+
+
+def test_a_rule_that_cannot_be_read_is_named_once(tmp_path):
+    (line,) = read(tmp_path, RULE.replace("any level:ERROR", "any levl::")).left_out
+    assert "rules[1].when: " in line
+    assert "`when`: " not in line
+
+
+def test_mistakes_are_told_in_chinese(tmp_path):
+    path = tmp_path / "safelight.toml"
+    path.write_text("[server]\nport = 70000\n" + HOOK.replace("https:", "ftp:"), encoding="utf-8")
+    with pytest.raises(ConfigError) as told:
+        load(path, ENVIRONMENT, "zh-CN")
+    said = told.value.render("zh-CN")
+    assert "配置里有 2 处错误" in said
+    assert "不能大于 65535" in said
+    assert "开头的网址" in said
 
 
 def test_the_environment_fills_sections(tmp_path):

@@ -53,6 +53,32 @@ SECRETS = [
     ("https://user:hunter2@example.com/", "hunter2"),
     ("-----BEGIN RSA PRIVATE KEY-----\n" + LETTERS + "\n-----END RSA PRIVATE KEY-----", LETTERS),
     ("-----BEGIN PRIVATE KEY-----\n" + LETTERS, LETTERS),
+    ("broken\\nsk-" + LETTERS, LETTERS),
+    ("red \x1b[31msk-" + LETTERS, LETTERS),
+    ("GET /x?a%3Dsk-" + LETTERS, LETTERS),
+    ("X-API-Key: k12345", "k12345"),
+    ("Set-Cookie: sid=deadbeef12; Path=/", "deadbeef12"),
+    ("Cookie: a=b; sid=deadbeef12; c=d", "deadbeef12"),
+    ("postgresql://user:hunter2@db/name", "hunter2"),
+    ("redis://:hunter2@db:6379", "hunter2"),
+    ("mysql://user:hun@ter2@db/name", "ter2"),
+    ("https://" + "0123456789abcdef" * 2 + "@o1.ingest.sentry.io/2", "0123456789abcdef"),
+    ("SEC" + "0123456789abcdef" * 4, "0123456789abcdef"),
+    ("r8_" + LETTERS, LETTERS),
+    ("LTAI" + "5t" + LETTERS[:18], LETTERS[:18]),
+    ("ASIA" + "IOSFODNN7EXAMPLE", "IOSFODNN7EXAMPLE"),
+    ("xoxp-" + "123456789012-" + LETTERS, LETTERS),
+    ("main.py --token hunter2 --listen", "hunter2"),
+    ("main.py --hf-token hunter2", "hunter2"),
+    ("main.py --password 'hunter2 x'", "hunter2 x"),
+    ("main.py --api-key=hunter2", "hunter2"),
+    ('["--password","hunter2"]', "hunter2"),
+    ("['main.py', '--api-key', 'hunter2']", "hunter2"),
+    ('{\\"argv\\":[\\"--token\\", \\"hunter2\\"]}', "hunter2"),
+    ("密码：hunter2，谢谢", "hunter2"),
+    ("口令: hunter2", "hunter2"),
+    ("密钥＝hunter2", "hunter2"),
+    ("password：hunter2", "hunter2"),
 ]
 PLAIN = [
     "tokens: 77, max_token_count 12 and 30 steps",
@@ -67,6 +93,18 @@ PLAIN = [
     "password",
     "git@github.com:safelight/safelight.git",
     "0b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2e",
+    "task-list, risk-assessment2024, task-0123456789abcdef0123456789abcdef",
+    "sk-learn-pipelines",
+    "token count: 77",
+    "a secret garden, golden key in a lock, cookies on a plate, masterpiece",
+    "models/checkpoints/sd_xl_base_1.0_0.9vae.safetensors",
+    "D:\\\\ComfyUI\\\\models\\\\loras\\\\r8_style.safetensors",
+    "sha256 e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+    "--token is required, --password must be given; --api-key --listen",
+    "git clone ssh://git@github.com/a/b or ssh://a-user-of-a-long-name@host",
+    "http://127.0.0.1:8188/view?filename=a@b.png",
+    "密码错误，请输入密码：必填",
+    "SECTION LTAI ASIA AKIA",
 ]
 
 
@@ -110,6 +148,28 @@ def test_a_value_below_a_telling_name_is_hidden_whatever_it_is():
     assert json.loads(batch["attributes"].to_pylist()[0]) == {
         "password": MASK, "nested": {"api_key": MASK, "n": 1}, "webhook_url": MASK, "secret": "", "token": None,
     }  # fmt: skip
+
+
+def test_the_word_after_a_telling_flag_is_hidden_in_a_list():
+    given = {"argv": ["main.py", "--password", "hunter2", "--listen", "0.0.0.0", "--token"], "密码": 12}
+    batch = Redact().build()(Batch.of([{"attributes": json.dumps(given, ensure_ascii=False)}]))
+    assert json.loads(batch["attributes"].to_pylist()[0]) == {
+        "argv": ["main.py", "--password", MASK, "--listen", "0.0.0.0", "--token"], "密码": MASK,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["source", "request_id", "user_id", "error_group", "trace_id", "tag"])
+def test_a_token_in_a_column_of_names_is_hidden(name):
+    assert Redact().build()(Batch.of([{name: "hf_" + LETTERS}, {name: "a"}]))[name].to_pylist() == [MASK, "a"]
+
+
+def test_an_id_that_is_a_token_is_hidden_but_still_tells_events_apart():
+    ids = ["hf_" + LETTERS, UUID, "hf_" + LETTERS[::-1], "hf_" + LETTERS]
+    first, plain, other, again = Redact().build()(Batch.of([{"id": name} for name in ids]))["id"].to_pylist()
+    assert plain == UUID
+    assert first == again != other
+    assert LETTERS not in first
+    assert Redact().build()(Batch.of([{"id": first}]))["id"].to_pylist() == [first]
 
 
 def test_the_reader_still_sees_what_stood_there():
@@ -179,6 +239,12 @@ HOSTILE = [
     "eyJ",
     "authorization: ",
     "/hook/",
+    "--token ",
+    "--a-",
+    "sk-",
+    "cookie:a;",
+    "密码：",
+    "://a@",
 ]
 
 

@@ -74,3 +74,52 @@ def test_the_mappings_of_the_package_count():
 )
 def test_where_more_than_one_node_or_none_can_be_meant_none_is_named(line, function):
     assert Source.parse(MAPPED).node_at(line, function) is None
+
+
+BUILT = """
+class Base:
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {}
+    FUNCTION = "shared"
+    def shared(self):
+        shared()
+
+class Heir(Base):
+    pass
+
+class Blur:
+    FUNCTION: str = "blur"
+    @classmethod
+    def INPUT_TYPES(cls):
+        return {}
+    def blur(self):
+        blur()
+    def helper(self):
+        helper()
+
+class Loader:
+    FUNCTION = "load"
+    def load(self):
+        load()
+
+NODE_CLASS_MAPPINGS = {c.__name__: c for c in (Base, Heir, Blur)}
+"""
+
+
+@pytest.mark.parametrize(
+    ("marker", "function", "node"),
+    [
+        ("  blur()", "blur", "Blur"),
+        ("  helper()", "helper", None),  # not what FUNCTION names
+        ("  shared()", "shared", None),  # Heir runs it too
+        ("  load()", "load", None),  # no INPUT_TYPES: not a node by its looks
+    ],
+)
+def test_mappings_that_are_not_written_out_name_a_node_by_its_class(marker, function, node):
+    assert Source.parse(BUILT).node_at(line_of(BUILT, marker), function) == node
+
+
+def test_mappings_that_are_written_out_come_before_the_name_of_the_class():
+    package = "NODE_CLASS_MAPPINGS = {'Pack Blur': Blur}"
+    assert Source.parse(BUILT, package).node_at(line_of(BUILT, "  blur()"), "blur") == "Pack Blur"

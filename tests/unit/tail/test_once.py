@@ -107,3 +107,112 @@ def test_a_position_that_cannot_be_read_means_from_the_start(tmp_path):
     path.write_bytes(TEXT)
     found = path.stat()
     assert len(read(path, {f"ingest:{found.st_dev}:{found.st_ino}": "{}"})) == 3
+
+
+PLENTY = b"".join(b'{"n":%d,"id":"%032x"}\n' % (n, n * n * 0x9E3779B97F4A7C15) for n in range(20_000))
+"""Enough for several blocks of either form."""
+
+
+def read_damaged(path, done):
+    found = []
+    try:
+        for part in read_once(str(path), lambda: Joiner(profile(None).grammar), dict(done)):
+            found += part.records.texts
+            done.update(part.checkpoint)
+    except InputError as error:
+        return found, error
+    pytest.fail("the damage was not seen")
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gz", "zst"])
+@pytest.mark.parametrize("chunk", [once.CHUNK_BYTES, 1000])
+def test_what_comes_before_the_damage_is_read_and_a_repaired_file_goes_on_there(tmp_path, monkeypatch, pack, chunk):
+    monkeypatch.setattr(once, "CHUNK_BYTES", chunk)
+    path = tmp_path / f"a.log.{'gz' if pack is gzip.compress else 'zst'}"
+    packed = pack(PLENTY)
+    path.write_bytes(packed[: len(packed) * 2 // 3])
+    done = {}
+    found, told = read_damaged(path, done)
+    whole = PLENTY.splitlines()
+    assert len(whole) / 2 < len(found) < len(whole)
+    assert found == whole[: len(found)]
+    assert told.key == "tail.damaged"
+    assert told.values["offset"] == sum(len(line) + 1 for line in found)
+    again, told_again = read_damaged(path, done)
+    assert (again, told_again.key) == ([], "tail.damaged")
+    path.write_bytes(packed)
+    assert found + read(path, done) == whole
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gz", "zst"])
+def test_bytes_that_were_changed_on_the_way_are_damage_too(tmp_path, pack):
+    path = tmp_path / f"a.log.{'gz' if pack is gzip.compress else 'zst'}"
+    packed = bytearray(pack(PLENTY[:100_000]) + pack(PLENTY[100_000:]))
+    second = len(pack(PLENTY[:100_000]))
+    packed[second : second + 4] = b"oops"
+    path.write_bytes(packed)
+    found, told = read_damaged(path, {})
+    assert found == PLENTY[:100_000].split(b"\n")[:-1]
+    assert told.key == "tail.damaged"
+
+
+@pytest.mark.parametrize(
+    ("name", "packed"),
+    [
+        ("a.gz", gzip.compress(b"one\ntwo\n")),
+        ("a.zst", zstandard.ZstdCompressor(write_checksum=True).compress(b"one\ntwo\n")),
+    ],
+)
+def test_a_packed_file_without_its_last_byte_gives_all_its_lines_and_says_so(tmp_path, name, packed):
+    (tmp_path / name).write_bytes(packed[:-1])
+    found, told = read_damaged(tmp_path / name, {})
+    assert found == [b"one", b"two"]
+    assert (told.key, told.values["offset"]) == ("tail.damaged", 8)
+
+
+def test_a_packed_file_that_ends_within_its_first_line_cannot_be_read(tmp_path):
+    (tmp_path / "a.zst").write_bytes(zstandard.compress(b"one and no end")[:-3])
+    found, told = read_damaged(tmp_path / "a.zst", {})
+    assert (found, told.key) == ([], "tail.unreadable")
+
+
+def test_several_packed_pieces_in_a_row_are_one_file(tmp_path):
+    skippable = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"  # RFC 8878, 3.1.2
+    frames = zstandard.compress(b"one\ntw") + skippable + zstandard.compress(b"") + zstandard.compress(b"o\nthree\n")
+    (tmp_path / "a.zst").write_bytes(frames)
+    members = gzip.compress(b"one\ntw") + gzip.compress(b"") + gzip.compress(b"o\nthree\n") + bytes(1000)  # padded
+    (tmp_path / "a.gz").write_bytes(members)
+    for name in ("a.zst", "a.gz"):
+        assert read(tmp_path / name) == [b"one", b"two", b"three"]
+
+
+def test_a_pipe_is_read_without_a_position(tmp_path):
+    ids = []
+    for _ in range(2):
+        reader, writer = os.pipe()
+        os.write(writer, b"one\ntwo\n")
+        os.close(writer)
+        parts = list(read_once(f"/dev/fd/{reader}", lambda: Joiner(profile(None).grammar), {}))
+        os.close(reader)
+        assert [text for part in parts for text in part.records.texts] == [b"one", b"two"]
+        assert not any(part.checkpoint for part in parts)
+        ids += [id_ for part in parts for id_ in part.records.ids()]
+    assert len(set(ids)) == 4
+
+
+def test_a_directory_is_one_sentence(tmp_path):
+    with pytest.raises(InputError, match=r"is a directory; name the files in it"):
+        read(tmp_path)
+
+
+def test_a_file_is_imported_before_only_if_something_of_it_was(tmp_path):
+    path = tmp_path / "a.log"
+    path.touch()
+    done = {}
+    assert not once.imported_before(str(path), done)
+    path.write_bytes(TEXT)
+    read(path, done)
+    assert once.imported_before(str(path), done)
+    path.write_bytes(b"")
+    assert not once.imported_before(str(path), done)
+    assert not once.imported_before("-", done)

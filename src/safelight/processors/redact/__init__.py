@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from hashlib import blake2b
+from itertools import pairwise
 from typing import Any, ClassVar, Final, Literal
 
 import msgspec
@@ -19,11 +21,9 @@ from ...batch import Batch, Process
 from ...event import FIELDS, Kind
 from .. import Processor, WrongSetting
 from ..rows import bytes_of, flat, replaced
-from .secrets import MASK, hider, hint, is_secret_name
+from .secrets import MASK, hider, hint, is_secret_flag, is_secret_name
 
-READ: Final = tuple(
-    name for name, kind in FIELDS.items() if kind in {Kind.TEXT, Kind.JSON} and name not in {"id", "level"}
-)
+READ: Final = tuple(name for name, kind in FIELDS.items() if kind in {Kind.TEXT, Kind.JSON} and name != "level")
 
 _JSON_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
@@ -72,8 +72,10 @@ class Redact(Processor):
                 mask = pc.fill_null(find(flat(batch[name])), fill_value=False)
                 if pc.any(mask).as_py():
                     texts = batch[name].filter(mask).to_pylist()
-                    hidden = [_hide_in_json(text, hide) if name == "attributes" else hide(text) for text in texts]
-                    batch = replaced(batch, name, mask, hidden)
+                    hide_here = {"attributes": _hide_in_json, "id": _hide_in_id}.get(name, _hide_in_text)
+                    hidden = [hide_here(text, hide) for text in texts]
+                    if hidden != texts:
+                        batch = replaced(batch, name, mask, hidden)
             return batch
 
         return redact
@@ -106,6 +108,15 @@ def _finder(patterns: list[str]) -> Callable[[Any], Any]:
     return find
 
 
+def _hide_in_text(text: str, hide: Callable[[str], str]) -> str:
+    return hide(text)
+
+
+def _hide_in_id(text: str, hide: Callable[[str], str]) -> str:
+    """Ids tell events apart, and one that comes twice must stay the same: a digest keeps both."""
+    return text if hide(text) == text else f"redacted-{blake2b(text.encode(), digest_size=16).hexdigest()}"
+
+
 def _hide_in_json(text: str, hide: Callable[[str], str]) -> str:
     """Values below a name that says secret are hidden whatever they look like, all others are read as text."""
     try:
@@ -123,5 +134,12 @@ def _hide_within(value: Any, hide: Callable[[str], str]) -> Any:
             for name, inner in value.items()
         }
     if isinstance(value, list):
-        return [_hide_within(inner, hide) for inner in value]
+        return [
+            MASK if isinstance(inner, str) and inner and _is_flag(before) else _hide_within(inner, hide)
+            for before, inner in pairwise([None, *value])
+        ]
     return value
+
+
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, str) and is_secret_flag(value)

@@ -1,7 +1,8 @@
 """What must not be written down, and what to write instead.
 
 The forms of keys are from their issuers' documentation: Hugging Face, OpenAI and Anthropic, GitHub, GitLab, AWS,
-Google, Slack, Telegram; the addresses of chat robots are those of the channels we deliver to and their neighbours.
+Google, Slack, Telegram, Replicate, Alibaba Cloud, DingTalk, Sentry; the addresses of chat robots are those of the
+channels we deliver to and their neighbours.
 An address keeps its host, an assignment its name, so that the reader still sees what stood there.
 """
 
@@ -15,6 +16,8 @@ MASK: Final = "[REDACTED]"
 
 _NAMES: Final = ("token", "key", "keyid", "key.id", "secret", "passwd", "password", "passphrase", "pwd", "credential")
 _MORE_NAMES: Final = ("credentials", "cookie", "sign", "signature")
+_LABELS: Final = "密码|口令|密钥|令牌"
+_ESCAPED: Final = r"\\u(?:5[bB][cC]6|53[eE]3|4[eE][eE]4|[fF][fF]1[aAdD])"  # of these, and `：＝`, in JSON
 _WORDS: Final = ("bearer", "authorization", "private key-", "webhook", "/hook/", "hooks.slack", "ftqq", "day.app/")
 
 
@@ -25,17 +28,34 @@ def _any_case(words: tuple[str, ...]) -> str:
 
 HINT: Final = (
     r"hf_|sk-[-_A-Za-z0-9]{8}|gh[opusr]_|github_pat_|AKIA|ASIA|xox[a-z]-|xapp-|glpat-|AIza|eyJ|/bot[0-9]|://[^/ @]*@|"
-    rf"[0-9]:[-_A-Za-z0-9]{{20}}|{_any_case(_WORDS)}|(?:{_any_case(_NAMES + _MORE_NAMES)})[\\\"']*\s*[:=]"
+    r"SEC[0-9a-f]{4}|r8_[A-Za-z0-9]{4}|LTAI[A-Za-z0-9]|"
+    rf"[0-9]:[-_A-Za-z0-9]{{20}}|{_any_case(_WORDS)}|--[A-Za-z]|{_ESCAPED}|"
+    rf"(?:{_any_case(_NAMES + _MORE_NAMES)}|{_LABELS})[\\\"']*\s*[:=：＝]"
 )
 """An expression for RE2, quick to compile, that finds at least every text that `hide_secrets` changes, and finds it
 whatever stands around it: no anchors, no boundaries."""
 
+# Before a secret: no letter or digit, but for the end of `\n` as JSON writes it, of a terminal's colour, of `%3D`.
+_START: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=[\[0-9;]m)|(?<=%[0-9A-Fa-f]{2}))"
+
 _NAME: Final = (
-    r"(?:access|auth|refresh|id|api|bot|user|session|ingest|bearer|secret)[_\-]?token|(?<![A-Za-z])token"
+    r"(?:access|auth|refresh|id|api|bot|user|session|ingest|bearer|secret)[_\-]?token"
+    r"|(?:(?<![A-Za-z])|(?<=\\[nrt]))token"
     r"|(?:api|access|secret|private|account|encryption)[_\-]?key(?:[_\-]?id)?|secret|passw(?:or)?d|passphrase|passwd"
-    r"|credentials?|(?<![A-Za-z])(?:pwd|cookie|sign(?:ature)?)"
+    r"|credentials?|(?:(?<![A-Za-z])|(?<=\\[nrt]))(?:pwd|cookie|sign(?:ature)?)"
 )
-_SECRET_NAME: Final = re.compile(rf"(?:{_NAME}|authorization|webhook(?:_?url)?)$", re.IGNORECASE)
+_SECRET_NAME: Final = re.compile(rf"(?:{_NAME}|{_LABELS}|authorization|webhook(?:_?url)?)$", re.IGNORECASE)
+
+_FLAG: Final = (
+    r"--(?:[a-z0-9]{1,20}[_\-]){0,4}(?:token|(?:api|access|secret|private|account|encryption)[_\-]?key(?:[_\-]?id)?"
+    r"|secret|passw(?:or)?d|passphrase|passwd|pwd|credentials?)"
+)
+_SECRET_FLAG: Final = re.compile(rf"{_FLAG}\Z", re.IGNORECASE | re.ASCII)
+# A sentence about a flag goes on with one of these.
+_PROSE: Final = (
+    r"(?:is|are|was|and|or|to|for|in|on|of|as|if|from|by|not|with|without|must|may|can(?:not)?|should|has|needs"
+    r"|requires?|option|argument|flag|value|given|set|missing|instead)\b(?!-)"
+)
 
 
 class _Secret(NamedTuple):
@@ -52,8 +72,8 @@ def _address(word: str, before: str, after: str = r"[^\s\"'<>]+") -> _Secret:
 
 
 _ASSIGNMENT: Final = (
-    rf"({_NAME})(\\?[\"']?\s*[:=]\s*)"
-    r"(?:(\\?[\"'])(?!\3)(?:(?!\3).)+?(?=\3)|[^\s\"'&,;<>()\[\]{}\\]+)"
+    rf"({_NAME})(\\?[\"']?\s*[:=：＝][\s\u3000]*)"
+    r"(?:(\\?[\"'])(?!\3)(?:(?!\3).)+?(?=\3)|[^\s\u3000\"'&,;<>()\[\]{}\\，。；、]+)"
 )
 _SECRETS: Final = (
     _Secret(
@@ -71,30 +91,60 @@ _SECRETS: Final = (
     _address("ftqq", r"(?:sctapi|sc)\.ftqq\.com/", r"[\w\-]+"),
     _address("day.app", r"api\.day\.app/", r"[\w\-]+"),
     _address("hook", r"[^\s\"'<>]{0,200}/(?:webhooks?|hook)/", r"[\w\-]{16,}[^\s\"'<>]*"),
-    _Secret(("://",), re.compile(r"(?<=://)[^/\s@\"':]{0,200}:[^/\s\"'@]{0,500}@"), f"{MASK}@"),
+    _Secret(("://",), re.compile(r"(?<=://)[^/\s@\"':]{0,200}:[^/\s\"']{0,500}@", re.ASCII), f"{MASK}@"),
+    _Secret(("://",), re.compile(r"(?<=://)(?=[A-Za-z_\-]{0,60}[0-9])[A-Za-z0-9_\-]{20,200}(?=@)"), MASK),
     _Secret((":",), re.compile(r"\b\d{6,12}:[\w\-]{30,}(?![\w\-])", re.ASCII)),
     _Secret(
         ("authorization",),
         re.compile(
-            r"\b(authorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;\\]+",
+            rf"{_START}(authorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;\\]+",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
     ),
-    _Secret(("bearer",), re.compile(r"\b(bearer\s+)[\w.~+/=\-]{8,}", re.IGNORECASE | re.ASCII), rf"\1{MASK}"),
+    _Secret(("bearer",), re.compile(rf"{_START}(bearer\s+)[\w.~+/=\-]{{8,}}", re.IGNORECASE | re.ASCII), rf"\1{MASK}"),
+    _Secret(
+        ("cookie",),
+        re.compile(
+            rf"{_START}(cookie\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s;,\"'\\\[]+(?:;\s?[^\s;,\"'\\]+)*",
+            re.IGNORECASE | re.ASCII,
+        ),
+        rf"\1{MASK}",
+    ),
+    _Secret(
+        ("--",),
+        re.compile(
+            rf"({_FLAG}(?:\\?[\"']\s*,\s*|\s+))"
+            rf"(?:(\\?[\"'])(?!\2|-)(?:(?!\2).)+?(?=\2)|(?!-|{_PROSE})[^\s\"',;<>()\[\]{{}}\\]+)",
+            re.IGNORECASE | re.ASCII,
+        ),
+        rf"\1\2{MASK}",
+    ),
+    _Secret(
+        tuple(_LABELS.split("|")),
+        re.compile(
+            rf"((?:{_LABELS})\\?[\"']?\s*[:=：＝][\s\u3000]*\\?[\"']?)"
+            r"(?=[!-~])[^\s\u3000\"'&,;<>()\[\]{}\\，。；、）]+",
+            re.ASCII,
+        ),
+        rf"\1{MASK}",
+    ),
     _Secret(
         ("token", "key", "secret", "pass", "pwd", "credential", "cookie", "sign"),
-        re.compile(_ASSIGNMENT, re.IGNORECASE),
+        re.compile(_ASSIGNMENT, re.IGNORECASE | re.ASCII),
         rf"\1\2\3{MASK}",
     ),
-    _Secret(("hf_",), re.compile(r"(?<![A-Za-z0-9])hf_[A-Za-z0-9]{10,}")),
-    _Secret(("sk-",), re.compile(r"(?<![A-Za-z0-9])sk-[A-Za-z0-9_\-]{10,}")),
-    _Secret(("gh",), re.compile(r"(?<![A-Za-z0-9])(?:gh[opusr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,})")),
-    _Secret(("akia", "asia"), re.compile(r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[0-9A-Z]{12,}")),
-    _Secret(("xox", "xapp-"), re.compile(r"(?<![A-Za-z0-9])(?:xox[a-z]|xapp)-[A-Za-z0-9\-]{8,}")),
-    _Secret(("glpat-",), re.compile(r"(?<![A-Za-z0-9])glpat-[A-Za-z0-9_\-]{12,}")),
-    _Secret(("aiza",), re.compile(r"(?<![A-Za-z0-9])AIza[A-Za-z0-9_\-]{30,}")),
-    _Secret(("eyj",), re.compile(r"(?<![A-Za-z0-9])eyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*")),
+    _Secret(("hf_",), re.compile(_START + r"hf_[A-Za-z0-9]{10,}")),
+    _Secret(("sk-",), re.compile(_START + r"sk-(?=[A-Za-z_\-]{0,40}[0-9])[A-Za-z0-9_\-]{10,}")),
+    _Secret(("gh",), re.compile(_START + r"(?:gh[opusr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,})")),
+    _Secret(("akia", "asia"), re.compile(_START + r"(?:AKIA|ASIA)[0-9A-Z]{12,}")),
+    _Secret(("xox", "xapp-"), re.compile(_START + r"(?:xox[a-z]|xapp)-[A-Za-z0-9\-]{8,}")),
+    _Secret(("glpat-",), re.compile(_START + r"glpat-[A-Za-z0-9_\-]{12,}")),
+    _Secret(("aiza",), re.compile(_START + r"AIza[A-Za-z0-9_\-]{30,}")),
+    _Secret(("eyj",), re.compile(_START + r"eyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*")),
+    _Secret(("sec",), re.compile(_START + r"SEC[0-9a-f]{64}(?![0-9a-f])")),
+    _Secret(("r8_",), re.compile(_START + r"r8_[A-Za-z0-9]{30,}")),
+    _Secret(("ltai",), re.compile(_START + r"LTAI[A-Za-z0-9]{12,30}(?![A-Za-z0-9])")),
 )
 
 HOME_HINT: Final = r"/home/|/root|[\\/][uU][sS][eE][rR][sS]|Documents and Settings"
@@ -135,6 +185,11 @@ def hide_addresses(text: str) -> str:
 def is_secret_name(name: str) -> bool:
     """Whether a value of this name is a secret whatever it looks like."""
     return _SECRET_NAME.search(name) is not None
+
+
+def is_secret_flag(text: str) -> bool:
+    """Whether the next word of a command line is a secret, as after `--password`."""
+    return _SECRET_FLAG.match(text) is not None
 
 
 def hider(*, paths: bool, addresses: bool) -> Callable[[str], str]:
