@@ -12,13 +12,15 @@ from .reply import Json
 router = APIRouter(tags=["self"])
 
 
-@router.api_route("/healthz", methods=["GET", "HEAD"])
+@router.head("/healthz", include_in_schema=False)
+@router.get("/healthz")
 def healthz() -> Json:
     """Alive: the process answers."""
     return Json({"status": "ok"})
 
 
-@router.api_route("/readyz", methods=["GET", "HEAD"])
+@router.head("/readyz", include_in_schema=False)
+@router.get("/readyz")
 def readyz(request: Request) -> Json:
     """Ready to collect: 503 with the failing check when not."""
     checks = readiness(request.app.state.safelight)
