@@ -32,7 +32,7 @@ def read(path, done=None, **options):
 
 @pytest.mark.parametrize(
     ("name", "packed"),
-    [("a.log", TEXT), ("a.log.gz", gzip.compress(TEXT)), ("a.log.zst", zstandard.compress(TEXT))],
+    [("a.log", TEXT), ("a.log.gz", gzip.compress(TEXT, mtime=0)), ("a.log.zst", zstandard.compress(TEXT))],
 )
 def test_a_file_is_read_once_also_packed(tmp_path, name, packed):
     path = tmp_path / name
@@ -159,7 +159,7 @@ def test_bytes_that_were_changed_on_the_way_are_damage_too(tmp_path, pack):
 @pytest.mark.parametrize(
     ("name", "packed"),
     [
-        ("a.gz", gzip.compress(b"one\ntwo\n")),
+        ("a.gz", gzip.compress(b"one\ntwo\n", mtime=0)),
         ("a.zst", zstandard.ZstdCompressor(write_checksum=True).compress(b"one\ntwo\n")),
     ],
 )
@@ -180,7 +180,12 @@ def test_several_packed_pieces_in_a_row_are_one_file(tmp_path):
     skippable = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc"  # RFC 8878, 3.1.2
     frames = zstandard.compress(b"one\ntw") + skippable + zstandard.compress(b"") + zstandard.compress(b"o\nthree\n")
     (tmp_path / "a.zst").write_bytes(frames)
-    members = gzip.compress(b"one\ntw") + gzip.compress(b"") + gzip.compress(b"o\nthree\n") + bytes(1000)  # padded
+    members = (
+        gzip.compress(b"one\ntw", mtime=0)
+        + gzip.compress(b"", mtime=0)
+        + gzip.compress(b"o\nthree\n", mtime=0)
+        + bytes(1000)
+    )  # padded
     (tmp_path / "a.gz").write_bytes(members)
     for name in ("a.zst", "a.gz"):
         assert read(tmp_path / name) == [b"one", b"two", b"three"]
