@@ -32,6 +32,6 @@ def kinds(base: type[P]) -> dict[str, type[P]]:
     room = importlib.import_module(base.__module__)
     for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
         importlib.import_module(module.name)
-    for entry in entry_points(group=room.__name__):
-        entry.load()
-    return {cls.model_fields["type"].default: cls for cls in sorted(base.__subclasses__(), key=lambda c: c.__name__)}
+    here = {cls for cls in base.__subclasses__() if cls.__module__.startswith(f"{room.__name__}.")}
+    installed = {entry.load() for entry in entry_points(group=room.__name__)}
+    return {cls.model_fields["type"].default: cls for cls in sorted(here | installed, key=lambda cls: cls.__name__)}
