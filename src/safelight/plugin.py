@@ -23,6 +23,11 @@ class Plugin(BaseModel):
     example: ClassVar[dict[str, Any]] = {}
     """A configuration that works, without `type`: shown in the reference and used by the law tests."""
 
+    @classmethod
+    def kind(cls) -> str:
+        """Its `type`, which is also the name of its file."""
+        return str(cls.model_fields["type"].default)
+
 
 P = TypeVar("P", bound=Plugin)
 
@@ -34,4 +39,4 @@ def kinds(base: type[P]) -> dict[str, type[P]]:
         importlib.import_module(module.name)
     here = {cls for cls in base.__subclasses__() if cls.__module__.startswith(f"{room.__name__}.")}
     installed = {entry.load() for entry in entry_points(group=room.__name__)}
-    return {cls.model_fields["type"].default: cls for cls in sorted(here | installed, key=lambda cls: cls.__name__)}
+    return {cls.kind(): cls for cls in sorted(here | installed, key=lambda cls: cls.__name__)}

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from traceback import format_exc
-from typing import Final
+from traceback import format_exception
+from typing import Any, Final
 
 import anyio
 
@@ -24,6 +24,13 @@ def wait_s(attempt: int) -> float:
     return RETRY_S[min(attempt, len(RETRY_S) - 1)]
 
 
+def described(error: Exception, language: str) -> dict[str, Any]:
+    """An exception as the columns of an event."""
+    kind = type(error).__name__
+    said = error.render(language) if isinstance(error, SafelightError) else f"{kind}: {error}"
+    return {"error_type": kind, "error_message": said, "traceback": "".join(format_exception(error))}
+
+
 async def keep_alive(what: str, work: Callable[[], Awaitable[None]], journal: Journal, language: str) -> None:
     """Run `work` until it returns or is cancelled."""
     attempt = 0
@@ -33,16 +40,9 @@ async def keep_alive(what: str, work: Callable[[], Awaitable[None]], journal: Jo
             await work()
             return
         except Exception as error:  # noqa: BLE001 - a task root: whatever it is, the other parts go on
-            kind = type(error).__name__
-            said = error.render(language) if isinstance(error, SafelightError) else f"{kind}: {error}"
-            journal.note(
-                Name.TASK_FAILED,
-                text("app.task_failed", language, what=what, reason=said),
-                "CRITICAL",
-                error_type=kind,
-                error_message=said,
-                traceback=format_exc(),
-            )
+            fault = described(error, language)
+            said = text("app.task_failed", language, what=what, reason=fault["error_message"])
+            journal.note(Name.TASK_FAILED, said, "CRITICAL", **fault)
         attempt = 0 if anyio.current_time() - began > WELL_AFTER_S else attempt
         await anyio.sleep(wait_s(attempt))
         attempt += 1

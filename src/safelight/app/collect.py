@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from traceback import format_exc
 from typing import Any
 
 import anyio
@@ -16,7 +15,7 @@ from ..event import Name
 from ..locales import text
 from ..sources import Arrival, Source
 from ..store import Store
-from .alive import wait_s
+from .alive import described, wait_s
 from .intake import Intake
 from .journal import Journal
 
@@ -65,18 +64,10 @@ class Collector:
                         await self._commit(arrival)
                         attempt = 0
             except Exception as error:  # noqa: BLE001 - one source must not stop the others, whatever is wrong with it
-                kind = type(error).__name__
-                said = error.render(self.language) if isinstance(error, SafelightError) else f"{kind}: {error}"
+                fault = described(error, self.language)
+                said = fault["error_message"]
                 self.failure = text("source.failed", self.language, source=self.source.name, reason=said)
-                self.journal.note(
-                    Name.SOURCE_FAILED,
-                    self.failure,
-                    "ERROR",
-                    source=self.source.name,
-                    error_type=kind,
-                    error_message=said,
-                    traceback=format_exc(),
-                )
+                self.journal.note(Name.SOURCE_FAILED, self.failure, "ERROR", source=self.source.name, **fault)
             await anyio.sleep(wait_s(attempt))
             attempt += 1
 
@@ -105,7 +96,7 @@ class Collector:
         detail = self.failure or " ".join(self._troubles.values())
         failed = bool(self.failure) or (bool(self._troubles) and not self._reading)
         return {
-            "type": self.source.model_dump().get("type"),
+            "type": self.source.kind(),
             "name": self.source.name,
             "state": "failed" if failed else "reading" if self._reading else "waiting",
             "detail": detail,

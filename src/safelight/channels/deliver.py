@@ -52,8 +52,7 @@ class _InDoubt(Exception):
 
 def target(channel: Channel, language: str) -> Target:
     """What alerting must know of this channel. `language`: the server's."""
-    kind = type(channel).model_fields["type"].default
-    return Target(channel.name, kind, channel.severity, channel.language or language)
+    return Target(channel.name, channel.kind(), channel.severity, channel.language or language)
 
 
 async def send_test(channel: Channel, *, now: Callable[[], datetime] = utc_now, language: str = ENGLISH) -> str:
