@@ -11,11 +11,15 @@
   + InputError          a file or a request body that cannot be taken
     x NoSuchEvent       an id that nothing has
   + ServerError         the running server could not be reached, or said no
+  + ServiceError        a service that is watched could not be reached, said no, or answered nonsense
+    x PromptRejected    ComfyUI does not take this prompt; carries what it said of each node
   + DeliveryError       a channel's peer said no, for good
     x Retryable         ... and may say yes later
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 from .locales import ENGLISH, text
 
@@ -85,6 +89,18 @@ class NoSuchEvent(InputError):
 
 class ServerError(SafelightError):
     """The running server is out of reach, or refused."""
+
+
+class ServiceError(SafelightError):
+    """A service that is watched is out of reach, refused, or answered what cannot be understood."""
+
+
+class PromptRejected(ServiceError):
+    """ComfyUI does not take this prompt. `node_errors` is what it said of each node, by node id."""
+
+    def __init__(self, key: str, /, *, node_errors: dict[str, Any], **values: object) -> None:
+        super().__init__(key, **values)
+        self.node_errors = node_errors
 
 
 class DeliveryError(SafelightError):

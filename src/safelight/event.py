@@ -154,17 +154,32 @@ class Name(StrEnum):
     RUN_INTERRUPTED = "run_interrupted"
     RUN_REJECTED = "run_rejected"
     RUN_LOST = "run_lost"
+    RUN_STUCK = "run_stuck"
+    RUN_DOCUMENT = "run_document"
     NODE_STARTED = "node_started"
     NODE_FINISHED = "node_finished"
     NODE_CACHED = "node_cached"
     NODE_FAILED = "node_failed"
+    NODE_BLOCKED = "node_blocked"
+    NODE_PROGRESS = "node_progress"
     MODEL_LOADED = "model_loaded"
+    MODEL_UNLOADED = "model_unloaded"
     OUTPUT_SAVED = "output_saved"
     RESOURCES_SAMPLED = "resources_sampled"
+    HEALTH_CHECKED = "health_checked"
+    OOM_KILLED = "oom_killed"
+    CONTAINER_EXITED = "container_exited"
+    INSTANCE_STARTED = "instance_started"
+    INSTANCE_UNREACHABLE = "instance_unreachable"
+    INSTANCE_RECOVERED = "instance_recovered"
+    INSTANCE_RESTARTED = "instance_restarted"
+    WORKER_DEAD = "worker_dead"
+    HOOK_UNAVAILABLE = "hook_unavailable"
     IMAGE_UPLOADED = "image_uploaded"
     IMAGE_PROCESSED = "image_processed"
     PROCESSING_FAILED = "processing_failed"
     EVENTS_DROPPED = "events_dropped"
+    RUN_RESUBMITTED = "run_resubmitted"
     ALERT_FIRED = "alert_fired"
     ALERT_RESOLVED = "alert_resolved"
     NOTIFICATION_SENT = "notification_sent"
@@ -182,6 +197,9 @@ class Name(StrEnum):
 
 RUN_ENDED: Final = (Name.RUN_FINISHED, Name.RUN_FAILED, Name.RUN_INTERRUPTED, Name.RUN_LOST)
 """An execution is over. A service without runs counts `image_processed` and `processing_failed` instead."""
+
+RUN_ENDED_ANYHOW: Final = (*RUN_ENDED, Name.RUN_REJECTED)
+"""Nothing more is to come of a run: over, or never begun."""
 
 RUN_WENT_WRONG: Final = (Name.RUN_FAILED, Name.RUN_LOST, Name.PROCESSING_FAILED)
 """What counts as a failure in rates and in "N in a row"."""

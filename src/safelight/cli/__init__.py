@@ -12,7 +12,7 @@ import click
 from ..errors import QueryError, SafelightError
 from ..locales import of_terminal, text
 
-COMMANDS: Final = ("up", "ingest", "query", "sql", "tail", "top")
+COMMANDS: Final = ("up", "comfyui", "ingest", "query", "sql", "tail", "runs", "run", "top", "replay")
 LANGUAGE: Final = of_terminal()
 
 
