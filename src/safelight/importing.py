@@ -11,8 +11,10 @@ from typing import Any, Protocol
 import pyarrow.compute as pc
 
 from .arrivals import MEDIA_TYPE, Consignment
-from .batch import Batch, Checkpoint, Process
+from .batch import Batch, Checkpoint, Process, compose
 from .config import load
+from .documents import DIRECTORY as DOCUMENTS
+from .documents import Documents
 from .errors import InputError
 from .identifier import uuid7
 from .paths import data_directory
@@ -60,6 +62,7 @@ class Local:
     """Into a store that this process owns for the time being."""
 
     store: Store
+    documents: Documents
     processors: tuple[Processor, ...] = ()
     _chains: dict[str | None, Process] = field(default_factory=dict)
 
@@ -70,7 +73,7 @@ class Local:
     def take(self, batch: Batch, checkpoint: Checkpoint, service: str | None) -> dict[str, int]:
         """Through the same steps as everything that arrives."""
         if service not in self._chains:
-            self._chains[service] = chain(self.processors, service)
+            self._chains[service] = compose([chain(self.processors, service), self.documents.step()])
         events = self._chains[service](batch)
         self.store.append(events, checkpoint)
         return outcome(events)
@@ -104,7 +107,7 @@ def destination(server: Api | None, config: Path | None, data: Path | None) -> I
     configuration = load(config)
     directory = data_directory(data or configuration.server.data)
     with SegmentStore.open(directory) as store:
-        yield Local(store, configuration.processors)
+        yield Local(store, Documents(directory / DOCUMENTS), configuration.processors)
 
 
 @dataclass

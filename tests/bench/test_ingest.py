@@ -14,6 +14,7 @@ import duckdb
 import pytest
 
 from safelight import answers
+from safelight.documents import Documents
 from safelight.importing import Local, import_file
 from safelight.store.segments import SegmentStore
 from support.workload import RARE, write
@@ -44,7 +45,7 @@ def stored(workload, tmp_path_factory):
     """Our store and the peer's file, filled and measured."""
     root = tmp_path_factory.mktemp("stores")
     store = SegmentStore.open(root / "ours")
-    ours = measured(lambda: import_file(str(workload), "comfyui", Local(store)))
+    ours = measured(lambda: import_file(str(workload), "comfyui", Local(store, Documents(root / "documents"))))
     store.seal()
     peer = duckdb.connect(str(root / "peer.duckdb"), config={"threads": 2})
     theirs = measured(lambda: peer.sql(f"CREATE TABLE events AS SELECT * FROM read_json('{workload}')"))

@@ -17,11 +17,13 @@ from anyio.abc import TaskStatus
 from .._version import __version__
 from ..alerts.engine import Engine
 from ..arrivals import Consignment
-from ..batch import Batch, Process
+from ..batch import Batch, Process, compose
 from ..channels.deliver import Delivery, target
 from ..config import Config
-from ..config.defaults import rules_of
+from ..config.defaults import rules_of, sources_of
 from ..demo import Demo
+from ..documents import DIRECTORY as DOCUMENTS
+from ..documents import Documents
 from ..errors import SafelightError, StoreCorrupt, StoreError
 from ..event import Name
 from ..hostzone import HostZone
@@ -39,6 +41,9 @@ from .collect import Collector
 from .commits import Commits
 from .intake import Intake
 from .journal import Journal
+from .lost import Keeper
+from .resubmit import Resubmitter
+from .targets import Targets
 from .upkeep import Upkeep
 
 JUDGE_AGAIN_S: Final = 1.0
@@ -69,11 +74,13 @@ class App:
     config: Config
     data: Path
     store: SegmentStore
+    documents: Documents
     engine: Engine
     delivery: Delivery
     user_sql: UserSql
     journal: Journal
     upkeep: Upkeep
+    resubmitter: Resubmitter
     demo: Demo | None = None
     version: str = __version__
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
@@ -114,8 +121,13 @@ class App:
             )
             delivery = Delivery(engine.outbox, config.channels, note=journal.note, language=config.language)
             try:
-                upkeep = Upkeep(store, config.store.retention, journal, config.language)
-                yield cls(config, data, store, engine, delivery, user_sql, journal, upkeep, demo)
+                documents = Documents(data / DOCUMENTS)
+                upkeep = Upkeep(store, documents, config.store.retention, journal, config.language)
+                targets = Targets(sources_of(config))
+                resubmitter = Resubmitter(store, documents, targets, journal.note, config.language)
+                yield cls(
+                    config, data, store, documents, engine, delivery, user_sql, journal, upkeep, resubmitter, demo
+                )
             finally:
                 engine.close()
 
@@ -134,6 +146,7 @@ class App:
             "alerts": self._judge,
             "delivery": self._deliver,
             "upkeep": self.upkeep.run,
+            "lost runs": self._keeper().run,
         }
         if self.demo is not None:
             parts["demo"] = self.demo.run
@@ -161,7 +174,7 @@ class App:
         label = consignment.label
         name = profile(label.service).name
         if name not in self._imports:
-            self._imports[name] = Importing(chain(self.config.processors, name))
+            self._imports[name] = Importing(self._chain(name))
         became: dict[str, int] = {}
 
         def understand(batch: Batch) -> Batch:
@@ -179,7 +192,7 @@ class App:
         self.collectors = [
             Collector(
                 source,
-                chain(self.config.processors, source.service, source.timezone),
+                self._chain(source.service, source.timezone),
                 self.store,
                 self.intake,
                 self.journal,
@@ -192,11 +205,19 @@ class App:
                 for collector in self.collectors:
                     tasks.start_soon(collector.run)
 
+    def _chain(self, profile: str | None, timezone: str | None = None) -> Process:
+        """What becomes of lines, and then of the documents among them: those are redacted as everything is."""
+        return compose([chain(self.config.processors, profile, timezone), self.documents.step()])
+
+    def _keeper(self) -> Keeper:
+        spools = [source.root for source in self._sources() if isinstance(source, Spool)]
+        return Keeper(self.store, self.commits, self.journal, spools, self.resubmitter, self.config.language)
+
     def _sources(self) -> list[Source]:
         if self.demo is not None:
             return [Spool(directory=self.demo.spool)]
         spool = [Spool(directory=self.config.spool.directory)] if self.config.spool.read else []
-        return [*self.config.sources, *spool]
+        return [*sources_of(self.config), *spool]
 
     async def _deliver(self) -> None:
         await self.delivery.run()

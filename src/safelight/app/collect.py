@@ -34,14 +34,20 @@ class Collector:
     last_event_at: datetime | None = None
     failure: str | None = None
     _reading: int = 0
+    _waiting: str = ""  # why it does not read, when that is no error
     _refused: bool = False  # by the store, not by the source
     _troubles: dict[str, str] = field(default_factory=dict)
 
     def reading(self, what: int) -> None:
         """From the source: it reads from this many files."""
-        self._reading = what
+        self._reading, self._waiting = what, ""
         if not self._refused:
             self.failure = None
+
+    def waiting(self, why: SafelightError) -> None:
+        """From the source: there is nothing to read yet."""
+        self.reading(0)
+        self._waiting = why.render(self.language)
 
     def recovered(self, what: str) -> None:
         """From the source: it can read this again."""
@@ -93,7 +99,7 @@ class Collector:
 
     def status(self) -> dict[str, Any]:
         """As the page shows it."""
-        detail = self.failure or " ".join(self._troubles.values())
+        detail = self.failure or " ".join(self._troubles.values()) or self._waiting
         failed = bool(self.failure) or (bool(self._troubles) and not self._reading)
         return {
             "type": self.source.kind(),

@@ -15,7 +15,7 @@ def status(app: App) -> dict[str, Any]:
     """As `/api/v1/status` shows it."""
     figures, language = app.store.figures(), app.config.language
     sources = [collector.status() for collector in app.collectors]
-    failing = [source["detail"] for source in sources if source["detail"]]
+    failing = [source["detail"] for source in sources if source["detail"] and source["state"] != "waiting"]
     damage = [problem.render(language) for problem in app.store.problems]
     rules = [f"{rule}: {error.render(language)}" for rule, error in dict(app.engine.problems).items()]
     return {

@@ -9,6 +9,7 @@ import anyio
 import anyio.to_thread
 
 from ..config.model import Retention
+from ..documents import Documents
 from ..errors import StoreError
 from ..event import Name
 from ..locales import text
@@ -21,8 +22,11 @@ EVERY_S: Final = 600.0
 class Upkeep:
     """Applies retention."""
 
-    def __init__(self, store: SegmentStore, retention: Retention, journal: Journal, language: str) -> None:
+    def __init__(
+        self, store: SegmentStore, documents: Documents, retention: Retention, journal: Journal, language: str
+    ) -> None:
         self._store = store
+        self._documents = documents
         self._retention = retention
         self._journal = journal
         self._language = language
@@ -34,14 +38,18 @@ class Upkeep:
             await anyio.sleep(EVERY_S)
 
     def once(self) -> None:
-        """Remove what is older or more than the configuration keeps."""
-        if self._retention.age is None and self._retention.size is None:
-            return
+        """Remove what is older or more than the configuration keeps. Documents go by age alone: they take little."""
         try:
+            tidied = self._documents.tidy(self._retention.age)
+            if self._retention.age is None and self._retention.size is None:
+                return
             removed = self._store.retain(self._retention.age, self._retention.size)
         except StoreError as error:
             self._journal.note(Name.RETENTION_APPLIED, error.render(self._language), "ERROR")
             return
-        if removed.segments:
-            said = text("upkeep.removed", self._language, events=removed.events, megabytes=removed.bytes >> 20)
-            self._journal.note(Name.RETENTION_APPLIED, said, attributes=asdict(removed))
+        if removed.segments or tidied.documents:
+            freed = removed.bytes + tidied.bytes
+            said = text("upkeep.removed", self._language, events=removed.events, megabytes=freed >> 20)
+            self._journal.note(
+                Name.RETENTION_APPLIED, said, attributes={**asdict(removed), "documents": tidied.documents}
+            )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
@@ -29,6 +30,17 @@ class Server:
     def post(self, path: str, body: bytes, media_type: str) -> Any:
         """The JSON answer to a body sent to `/api/v1{path}`."""
         return self._json(self._ask("POST", f"/api/v1{path}", body, {"Content-Type": media_type}), "")
+
+    def download(self, path: str, file: Path) -> None:
+        """Write the body of `/api/v1{path}` to a file. Raises ServerError, OSError for the file."""
+        response = self._ask("GET", f"/api/v1{path}", timeout=600)
+        if response.status >= 400:
+            self._json(response, "")
+        with file.open("wb") as opened:
+            try:
+                shutil.copyfileobj(response, opened)
+            except (ConnectionError, TimeoutError, HTTPException) as error:
+                raise ServerError("cli.server_gone", url=self.url, reason=str(error)) from error
 
     def stream(self, path: str, parameters: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         """The server-sent events of `/api/v1{path}` as pairs of name and data, until the server goes away."""

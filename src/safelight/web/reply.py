@@ -9,12 +9,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from ..comfyui.replay import faults
 from ..errors import (
     InputError,
     NoSuchEvent,
+    PromptRejected,
     QueryError,
     QueryTooCostly,
     SafelightError,
+    ServiceError,
     StoreError,
     StoreFull,
 )
@@ -26,6 +29,8 @@ _STATUS: Final[tuple[tuple[type[SafelightError], int], ...]] = (
     (QueryError, 400),
     (NoSuchEvent, 404),
     (InputError, 400),
+    (PromptRejected, 422),
+    (ServiceError, 502),
     (StoreFull, 507),
     (StoreError, 503),
 )
@@ -57,6 +62,11 @@ def problem_of(error: SafelightError, language: str) -> dict[str, Any]:
     }
     if isinstance(error, QueryError):
         problem |= {"position": error.position, "caret": error.caret()}
+    if isinstance(error, PromptRejected):
+        problem |= {"node_errors": error.node_errors}
+        wrong = faults(error.node_errors)
+        if len(wrong) > 1:
+            problem["detail"] = "\n".join((problem["detail"], *wrong))
     return problem
 
 
