@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from ..app import App
 from ..errors import SafelightError
 from . import docs, health, live, page, reply
-from .api import alerts, arrivals, events, insight, sql, status
+from .api import alerts, arrivals, events, insight, replay, runs, sql, status
 from .security import Guard
 
 API = "/api/v1"
@@ -25,7 +25,7 @@ def create(app: App) -> FastAPI:
     web.add_exception_handler(SafelightError, reply.ours)
     web.add_exception_handler(RequestValidationError, reply.invalid)
     web.add_exception_handler(HTTPException, reply.refused)
-    for resource in (events, insight, alerts, status, sql, live):
+    for resource in (events, insight, replay, runs, alerts, status, sql, live):
         web.include_router(resource.router, prefix=API)
     web.include_router(health.router)
     web.router.routes.extend(arrivals.routes)
