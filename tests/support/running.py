@@ -57,6 +57,7 @@ def environment(root: Path, **more: str) -> dict[str, str]:
     return (
         clean
         | {"HOME": str(root), "XDG_CONFIG_HOME": str(root / "config"), "SAFELIGHT_SPOOL": str(root / "spool")}
+        | {f"SAFELIGHT_DISCOVER__{what}": "false" for what in ("COMFYUI", "GPU", "HOST")}
         | more
     )
 

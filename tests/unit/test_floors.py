@@ -17,6 +17,8 @@ FLOORS = (
     {"services"},
     {"tail"},
     {"processors"},
+    {"documents"},
+    {"comfyui", "hardware"},
     {"sources"},
     {"alerts"},
     {"channels"},

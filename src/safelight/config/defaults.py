@@ -5,6 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from ..alerts.rule import Rule
+from ..sources import Source
+from ..sources.comfyui import ComfyUI
+from ..sources.gpu import Gpu
+from ..sources.host import Host
 from .model import Config
 
 DEFAULT_RULES: Final = (
@@ -18,3 +22,11 @@ def rules_of(config: Config) -> list[Rule]:
     own = {rule.id: rule for rule in config.rules}
     defaults = {rule.id: rule for rule in DEFAULT_RULES} if config.alerts.default_rules else {}
     return list((defaults | own).values())
+
+
+def sources_of(config: Config) -> list[Source]:
+    """The configuration's sources, then those that are found without it: none of a type that it has."""
+    own = {source.kind() for source in config.sources}
+    found = {source.kind(): source for source in (ComfyUI(optional=True), Gpu(), Host())}
+    wanted = config.discover.model_dump()
+    return [*config.sources, *(source for kind, source in found.items() if wanted[kind] and kind not in own)]

@@ -65,6 +65,17 @@ class SpoolSection(Section):
     """Where it is, if not where `safelight_emit` writes by default."""
 
 
+class Discover(Section):
+    """`[discover]`: what is watched on this machine without being configured."""
+
+    comfyui: bool = True
+    """Whether a ComfyUI on http://127.0.0.1:8188 is watched, if `sources` names none."""
+    gpu: bool = True
+    """Whether the GPUs of this machine are measured, if `sources` has no `gpu`."""
+    host: bool = True
+    """Whether this machine is measured, if `sources` has no `host`."""
+
+
 class Config(Section):
     """The whole file."""
 
@@ -74,6 +85,7 @@ class Config(Section):
     store: StoreSection = StoreSection()
     alerts: AlertSection = AlertSection()
     spool: SpoolSection = SpoolSection()
+    discover: Discover = Discover()
     sources: tuple[Source, ...] = ()
     processors: tuple[Processor, ...] = ()
     channels: tuple[Channel, ...] = ()

@@ -1,10 +1,14 @@
 """`safelight up --demo`: a simulated studio, written by `safelight_emit` into a spool of its own, so that everything
 shown went through the real pipeline. Every event says that it is simulated.
 
-    studio, workflows    who there is: instances, people, the graphs they run (data)
+    studio, workflows,
+    families             who there is: instances, people, the graphs they run (data)
     day                  who works when, the slow evening, the deadline
     memory, troubles     what fits on a card; what else goes wrong
-    job, runs, services  one run, one photo: what is logged about it
+    job, runs, services  one run, one photo: what is told about it
+    drawing, documents   the prompt and the drawing that a run carries along
+    values, curve, lost  what goes through nodes; memory between events; a process that is killed
+    cards                the GPUs, whatever runs on them
     life                 all of it in the order of time, without end
     clock                the last day at once, then as time passes
     __main__             the simulator: a child process, needing nothing but the standard library and safelight_emit

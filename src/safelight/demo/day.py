@@ -9,6 +9,8 @@ from .studio import GPU_2, Instance, User
 
 EVENING: Final = (20, 23)
 """Hours in which the card of gpu-2 is too hot, and the campaign's long texts are written."""
+NIGHT: Final = (3, 7)
+"""Hours in which nobody is there but the program."""
 THROTTLED: Final = 1.9
 """How much longer everything takes there."""
 
@@ -26,6 +28,11 @@ def hour(moment: float) -> float:
 def is_evening(moment: float) -> bool:
     """Whether this is the slow time of the day."""
     return EVENING[0] <= hour(moment) < EVENING[1]
+
+
+def night(moment: float) -> int | None:
+    """Which night this is, as the day of the year; None at other times."""
+    return time.localtime(moment).tm_yday if NIGHT[0] <= hour(moment) < NIGHT[1] else None
 
 
 def heat(instance: Instance, moment: float) -> float:

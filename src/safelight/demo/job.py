@@ -24,6 +24,7 @@ class Job:
     workflow: Workflow
     prompt: str
     photo: str
+    seed: int
     batch: int = 1
     trouble: Trouble | None = None
 
@@ -38,6 +39,10 @@ class Place:
     slow: float = 1.0
     remaining: int = 0
     """Runs in the queue, this one included."""
+    number: int = 1
+    """Which prompt this is since the instance started."""
+    closely: bool = False
+    """Whether it is told as it happens, step by step; what lies back is told in fewer readings."""
 
 
 def text_factor(text: str) -> float:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from heapq import merge
 from random import Random
 from typing import Final
 
 from ..event import Name
 from . import day, services
+from .cards import with_readings
+from .documents import Told
 from .happening import Happening, in_order
 from .job import Job, Place
 from .runs import run
 from .studio import BRIEF, GPU_3, INSTANCES, TOM, USERS, Instance, User
-from .troubles import CHANCES, Trouble
-from .workflows import PRODUCT, Workflow
+from .troubles import CHANCES, KILLED, Trouble
+from .workflows import PRODUCT, UPSCALE, Workflow
 
+SEED_BITS: Final = 50
 STEP_S: Final = 10.0
 """Users decide every so often."""
 SENDING_S: Final = 0.15
@@ -24,7 +28,12 @@ OPENING_S: Final = 1.5
 """How long after the demo is opened Tom asks for four product shots at once on the small card."""
 RESERVED_S: Final = 300.0
 """The small card takes nothing else for so long before: whoever looks first is not kept waiting for the alert."""
-SAMPLED_EVERY_S: Final = 300.0
+CLOSELY_S: Final = 300.0
+"""Runs that began so long before the demo was opened, and later ones, are told in every reading."""
+AGAIN_S: Final = 1800.0
+"""What was asked for longer before was one of VARIANTS: every prompt is kept in a file that is made durable, some
+milliseconds each, and a day of different ones would make the opening of the demo slow."""
+VARIANTS: Final = 6
 
 
 def life(seed: int, start: float, now: float) -> Iterator[Happening]:
@@ -34,7 +43,7 @@ def life(seed: int, start: float, now: float) -> Iterator[Happening]:
         return Random(f"{seed}/{name}")  # noqa: S311 - a simulation, and one that can be repeated
 
     return merge(
-        in_order(_comfyui(own("comfyui"), start, now)),
+        with_readings(own("cards"), in_order(_comfyui(own("comfyui"), start, now)), start, now),
         in_order(services.idphoto(own("idphoto"), start, now)),
         in_order(services.ddcolor(own("ddcolor"), start, now)),
         key=lambda happening: happening.at,
@@ -45,7 +54,8 @@ def _comfyui(rng: Random, start: float, now: float) -> Iterator[list[Happening]]
     """The runs. An instance does one at a time, and remembers the models of the last."""
     free = dict.fromkeys(INSTANCES, start)
     loaded: dict[str, tuple[Workflow, int]] = {}
-    sampled = dict.fromkeys(INSTANCES, start)
+    told = Told()
+    numbers = dict.fromkeys(INSTANCES, 0)
     waiting: dict[str, list[float]] = {name: [] for name in INSTANCES}
     for job in _jobs(rng, start, now):
         instance = _where(rng, job, free, loaded, now)
@@ -54,18 +64,17 @@ def _comfyui(rng: Random, start: float, now: float) -> Iterator[list[Happening]]
             continue
         queue = waiting[instance.name] = [end for end in waiting[instance.name] if end > job.at]
         warm = loaded.get(instance.name) == (job.workflow, job.batch)
-        place = Place(instance, begin, warm, day.heat(instance, begin), len(queue) + 1)
-        story = list(run(rng, job, place))
+        numbers[instance.name] += 1
+        number, closely = numbers[instance.name], begin > now - CLOSELY_S
+        place = Place(instance, begin, warm, day.heat(instance, begin), len(queue) + 1, number, closely)
+        story = told.without_known(run(rng, job, place))
         end = story[-1]
         if end.name != Name.RUN_REJECTED:
             free[instance.name] = end.at + 0.05
             queue.append(end.at)
             loaded[instance.name] = (job.workflow, job.batch)
-            if end.fields.get("error_type") == "torch.OutOfMemoryError":
-                del loaded[instance.name]  # ComfyUI has unloaded all models
-            if end.at - sampled[instance.name] > SAMPLED_EVERY_S:
-                sampled[instance.name] = end.at
-                story.append(_sample(rng, instance, end))
+            if end.fields.get("error_type") == "torch.OutOfMemoryError" or end.name == Name.RUN_LOST:
+                del loaded[instance.name]  # ComfyUI has unloaded all models, or was started anew
         yield story
 
 
@@ -86,6 +95,7 @@ def _jobs(rng: Random, start: float, now: float) -> Iterator[Job]:
     """What the users ask for, by time."""
     at = start
     opening = now + OPENING_S
+    killed_in: int | None = None
     while True:
         step = [opening_job(rng, opening)] if at <= opening < at + STEP_S else []
         for user in USERS:
@@ -93,22 +103,37 @@ def _jobs(rng: Random, start: float, now: float) -> Iterator[Job]:
                 asked = at + rng.uniform(0, STEP_S - user.jobs * SENDING_S)
                 workflow = rng.choices(list(user.workflows), list(user.workflows.values()))[0]
                 step += [_job(rng, user, workflow, asked + number * SENDING_S, now) for number in range(user.jobs)]
+        tonight = day.night(at)
+        if tonight is not None and tonight != killed_in:
+            killed_in = tonight if _kill_one(step) else killed_in
         yield from sorted(step, key=lambda job: job.at)
         at += STEP_S
 
 
+def _kill_one(jobs: list[Job]) -> bool:
+    """Let ComfyUI be killed in one of these, if there is one that takes so much: it happens once a night."""
+    for number, job in enumerate(jobs):
+        if job.workflow is UPSCALE and job.user.jobs > 1:
+            jobs[number] = replace(job, trouble=KILLED)
+            return True
+    return False
+
+
 def opening_job(rng: Random, at: float) -> Job:
     """Too many images for a 12 GB card: what the first alert will be about."""
-    return Job(at, TOM, PRODUCT, rng.choice(TOM.prompts), "teapot.png", batch=4)
+    return Job(at, TOM, PRODUCT, rng.choice(TOM.prompts), "teapot.png", rng.getrandbits(SEED_BITS), batch=4)
 
 
 def _job(rng: Random, user: User, workflow: Workflow, at: float, now: float) -> Job:
-    prompt = rng.choice(user.prompts)
-    if day.writes_long(user, at, now) and rng.random() < 0.8:
-        prompt = "\n".join([prompt, *(rng.sample(BRIEF, len(BRIEF)) * 3)])
-    photo = f"upload_{rng.randrange(10_000):04d}.png"
+    is_long = day.writes_long(user, at, now) and rng.random() < 0.8
     batch = 4 if workflow.takes_batch and rng.random() < user.batch else 1
-    return Job(at, user, workflow, prompt, photo, batch, _trouble(rng, user, workflow))
+    trouble = _trouble(rng, user, workflow)
+    variant = Random(f"{user.id}/{rng.randrange(VARIANTS)}") if at < now - AGAIN_S else rng  # noqa: S311 - see life
+    prompt = variant.choice(user.prompts)
+    if is_long:
+        prompt = "\n".join([prompt, *(variant.sample(BRIEF, len(BRIEF)) * 3)])
+    photo = f"upload_{variant.randrange(10_000):04d}.png"
+    return Job(at, user, workflow, prompt, photo, variant.getrandbits(SEED_BITS), batch, trouble)
 
 
 def _trouble(rng: Random, user: User, workflow: Workflow) -> Trouble | None:
@@ -118,27 +143,3 @@ def _trouble(rng: Random, user: User, workflow: Workflow) -> Trouble | None:
         if workflow.uses(trouble.node) and rng.random() < chance:
             return trouble
     return None
-
-
-def _sample(rng: Random, instance: Instance, end: Happening) -> Happening:
-    """How the card is after a run."""
-    hot = day.heat(instance, end.at) > 1
-    temperature = rng.randrange(87, 92) if hot else rng.randrange(61, 78)
-    clock = rng.randrange(1005, 1200, 15) if hot else rng.randrange(1740, 1965, 15)
-    said = f"GPU 0 at {temperature} °C, {clock} MHz"
-    fields = {
-        "service": "comfyui",
-        "instance": instance.name,
-        "host": instance.host,
-        "message": f"{said}: throttled, HW thermal slowdown active" if hot else said,
-        "gpu": instance.gpu,
-        "gpu_temperature_celsius": temperature,
-        "gpu_clock_mhz": clock,
-        "gpu_power_watts": rng.randrange(190, 230) if hot else rng.randrange(240, 330),
-        "gpu_utilization_ratio": round(rng.uniform(0.9, 1), 2),
-        "vram_total_mb": instance.total_mb,
-        "vram_used_mb": end.fields["vram_peak_mb"],
-    }
-    if hot:
-        fields["throttle_reason"] = "hw_thermal_slowdown"
-    return Happening(end.at + 0.5, Name.RESOURCES_SAMPLED, "WARNING" if hot else "INFO", fields)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Final
 
 from .studio import Instance
-from .workflows import Node
+from .workflows import Node, Workflow
 
-CONTEXT_MB = 610.0
+CONTEXT_MB: Final = 610.0
 """Taken by CUDA itself."""
-CHUNKS = 3.4
+CHUNKS: Final = 3.4
 """A decoder asks for its working memory in so many pieces."""
+RAM_MB: Final = 5_400.0
+"""What ComfyUI's process takes of the machine's memory without models; those it keeps there as well."""
+RAM_TOTAL_MB: Final = 64_217.0
+RESERVED: Final = 0.031
+"""Of what is in use: taken by PyTorch, but not given out."""
 
 
 @dataclass(slots=True)
@@ -39,7 +45,7 @@ class Card:
 
 def out_of_memory(card: Card, tried_mb: float, free_mb: float) -> str:
     """The message of `torch.OutOfMemoryError` (c10/cuda/CUDACachingAllocator.cpp), with what ComfyUI adds to it."""
-    reserved = card.used_mb * 0.031
+    reserved = card.used_mb * RESERVED
     allocated = card.used_mb - reserved - CONTEXT_MB
     return (
         f"CUDA out of memory. Tried to allocate {_size(tried_mb)}. "
@@ -52,6 +58,36 @@ def out_of_memory(card: Card, tried_mb: float, free_mb: float) -> str:
         "This error means you ran out of memory on your GPU.\n\n"
         "TIPS: If the workflow worked before you might have accidentally set the batch_size to a large number."
     )
+
+
+def ledger(card: Card, workflow: Workflow, pid: int) -> dict[str, Any]:
+    """Who holds the memory of the card, as the pack writes it down before ComfyUI unloads its models."""
+    models = [
+        {"model": node.model, "model_mb": node.model_mb, "loaded_mb": node.model_mb, "device": "cuda:0", "in_use": True}
+        for node in workflow.nodes.values()
+        if node.model
+    ]
+    own = card.used_mb - CONTEXT_MB
+    return {
+        "device": f"cuda:0 {card.instance.gpu}",
+        "models": models,
+        "device_used_mb": round(card.used_mb, 1),
+        "device_total_mb": float(card.instance.total_mb),
+        "device_free_mb": round(card.instance.total_mb - card.used_mb, 1),
+        "torch_allocated_mb": round(own - card.used_mb * RESERVED, 1),
+        "torch_reserved_mb": round(own, 1),
+        "torch_peak_mb": round(own - card.used_mb * RESERVED, 1),
+        "others_mb": round(CONTEXT_MB, 1),
+        "ram_used_mb": round(ram_mb(workflow), 1),
+        "ram_total_mb": RAM_TOTAL_MB,
+        "ram_free_mb": round(RAM_TOTAL_MB - ram_mb(workflow) - 4_100, 1),
+        "processes": [{"pid": pid, "used_mb": round(card.used_mb, 1), "own": True}],
+    }
+
+
+def ram_mb(workflow: Workflow) -> float:
+    """What ComfyUI's process takes of the machine's memory while the models of a workflow are loaded."""
+    return RAM_MB + workflow.models_mb
 
 
 def _size(mb: float) -> str:

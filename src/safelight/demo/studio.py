@@ -20,11 +20,15 @@ class Instance:
     """What the driver leaves of the card's memory for programs."""
     pace: float
     """How much longer it takes than the reference card."""
+    watts: int
+    """Its power limit."""
+    pid: int
+    """Of ComfyUI's process."""
 
 
-GPU_1: Final = Instance("gpu-1", "render-1", "NVIDIA GeForce RTX 4090", 24_080, 1.0)
-GPU_2: Final = Instance("gpu-2", "render-2", "NVIDIA GeForce RTX 3090", 24_120, 1.3)
-GPU_3: Final = Instance("gpu-3", "render-3", "NVIDIA GeForce RTX 3060", 12_042, 1.6)
+GPU_1: Final = Instance("gpu-1", "render-1", "NVIDIA GeForce RTX 4090", 24_080, 1.0, 450, 2_114)
+GPU_2: Final = Instance("gpu-2", "render-2", "NVIDIA GeForce RTX 3090", 24_120, 1.3, 350, 1_873)
+GPU_3: Final = Instance("gpu-3", "render-3", "NVIDIA GeForce RTX 3060", 12_042, 1.6, 170, 2_290)
 INSTANCES: Final = {instance.name: instance for instance in (GPU_1, GPU_2, GPU_3)}
 
 

@@ -78,5 +78,10 @@ MISSING_LORA: Final = Trouble(
     "'soft-light.safetensors']",
 )
 
+KILLED: Final = Trouble(
+    Name.RUN_LOST, "UltimateSDUpscale", "OOMKilled", "ComfyUI's process was killed for lack of memory"
+)
+"""Once a night, when eight frames at a time are enlarged and the machine's own memory is full."""
+
 CHANCES: Final = ((STOPPED, 0.025), (MISSING_LORA, 0.03), (WATERMARK, 0.03), (DTYPE, 0.015))
 """How often each befalls a run that uses its node and that a person sent."""

@@ -6,12 +6,13 @@ models take; they are not measurements. The models and the node pack `StudioWate
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+from ..comfyui.pack.graph import graph_hash
+from .families import FLUX, SD15, SDXL, Family
 
 PROMPT: Final = "%prompt%"
 SEED: Final = "%seed%"
@@ -23,6 +24,16 @@ CHANGING: Final = frozenset({PROMPT, SEED, PHOTO})
 """Inputs that differ from run to run: nodes that depend on them are never cached."""
 
 NEGATIVE: Final = "lowres, blurry, watermark, deformed hands"
+
+
+class Box(NamedTuple):
+    """Where a node's author drew it, and what he calls it."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    title: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,8 @@ class Node:
     model_mb: float = 0.0
     works_mb: float = 0.0
     """... and what it takes on top for every image of the batch while it runs."""
+    steps: int = 0
+    """How often it tells of its progress."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +59,8 @@ class Workflow:
     name: str
     nodes: Mapping[str, Node]
     size: tuple[int, int]
+    family: Family
+    layout: Mapping[str, Box]
     instances: tuple[str, ...] = field(default=("gpu-1", "gpu-2"))
     """Where the studio lets it run."""
 
@@ -61,11 +76,7 @@ class Workflow:
     @cached_property
     def graph_hash(self) -> str:
         """Of the structure, without seeds and texts."""
-        links = [
-            (node_id, node.kind, {name: value for name, value in node.inputs.items() if isinstance(value, list)})
-            for node_id, node in self.nodes.items()
-        ]
-        return hashlib.sha256(json.dumps(links, sort_keys=True).encode()).hexdigest()[:16]
+        return graph_hash(self.graph({}))
 
     @cached_property
     def models_mb(self) -> float:
@@ -90,6 +101,7 @@ class Workflow:
                     name: values.get(value, value) if isinstance(value, str) else value
                     for name, value in node.inputs.items()
                 },
+                "_meta": {"title": self.layout[node_id].title or node.kind},
             }
             for node_id, node in self.nodes.items()
         }
@@ -136,12 +148,24 @@ PORTRAIT: Final = Workflow(
         "3": _text(["2", 1], PROMPT, "SD1ClipModel", 240),
         "4": _text(["2", 1], NEGATIVE),
         "5": Node("EmptyLatentImage", {"width": 512, "height": 768, "batch_size": BATCH}, 3),
-        "6": Node("KSampler", _sampler(["2", 0], "3", "4", ["5", 0], 28, 6.5), 3200, "BaseModel", 1720, 310),
+        "6": Node("KSampler", _sampler(["2", 0], "3", "4", ["5", 0], 28, 6.5), 3200, "BaseModel", 1720, 310, 28),
         "7": Node("VAEDecode", {"samples": ["6", 0], "vae": ["1", 2]}, 380, "AutoencoderKL", 160, 560),
         "8": Node("StudioWatermark", {"image": ["7", 0], "text": "© studio", "opacity": 0.4}, 70),
         "9": Node("SaveImage", {"images": ["8", 0], "filename_prefix": "portrait"}, 260),
     },
     (512, 768),
+    SD15,
+    {
+        "1": Box(30, 480, 315, 98),
+        "2": Box(400, 480, 315, 126, "柔光 LoRA"),
+        "3": Box(780, 180, 422, 164, "正面提示词"),
+        "4": Box(780, 400, 425, 180, "反向提示词"),
+        "5": Box(780, 640, 315, 106),
+        "6": Box(1260, 180, 315, 262),
+        "7": Box(1630, 190, 210, 46),
+        "8": Box(1630, 300, 300, 106, "水印"),
+        "9": Box(1980, 190, 320, 380),
+    },
     ("gpu-1", "gpu-2", "gpu-3"),
 )
 
@@ -164,12 +188,27 @@ PRODUCT: Final = Workflow(
             12,
         ),
         "8": Node("EmptyLatentImage", {"width": 1024, "height": 1024, "batch_size": BATCH}, 3),
-        "9": Node("KSampler", _sampler(["2", 0], "7", "4", ["8", 0], 20, 5.0), 3600, "SDXL+ControlNet", 7290, 210),
+        "9": Node("KSampler", _sampler(["2", 0], "7", "4", ["8", 0], 20, 5.0), 3600, "SDXL+ControlNet", 7290, 210, 20),
         "10": Node("VAEDecode", {"samples": ["9", 0], "vae": ["1", 2]}, 700, "AutoencoderKL", 160, 1280),
         "11": Node("StudioWatermark", {"image": ["10", 0], "text": "© studio", "opacity": 0.4}, 90),
         "12": Node("SaveImage", {"images": ["11", 0], "filename_prefix": "product"}, 420),
     },
     (1024, 1024),
+    SDXL,
+    {
+        "1": Box(30, 420, 315, 98),
+        "2": Box(400, 420, 315, 126),
+        "3": Box(780, 120, 422, 164, "Positive"),
+        "4": Box(780, 340, 425, 180, "Negative"),
+        "5": Box(400, 640, 315, 314, "Product photo"),
+        "6": Box(400, 1010, 315, 58),
+        "7": Box(1260, 40, 315, 98, "Keep the outline"),
+        "8": Box(1260, 600, 315, 106),
+        "9": Box(1640, 160, 315, 262),
+        "10": Box(2010, 170, 210, 46),
+        "11": Box(2010, 280, 300, 106),
+        "12": Box(2370, 170, 340, 400),
+    },
     ("gpu-1", "gpu-2", "gpu-3"),
 )
 
@@ -183,11 +222,24 @@ POSTER: Final = Workflow(
         "5": Node("FluxGuidance", {"conditioning": ["4", 0], "guidance": 3.5}, 2),
         "6": Node("EmptySD3LatentImage", {"width": 1088, "height": 1536, "batch_size": BATCH}, 3),
         "7": _text(["2", 0], NEGATIVE),
-        "8": Node("KSampler", _sampler(["1", 0], "5", "7", ["6", 0], 20, 1.0), 15500, "Flux", 11900, 1450),
+        "8": Node("KSampler", _sampler(["1", 0], "5", "7", ["6", 0], 20, 1.0), 15500, "Flux", 11900, 1450, 20),
         "9": Node("VAEDecode", {"samples": ["8", 0], "vae": ["3", 0]}, 900, "AutoencodingEngine", 320, 2700),
         "10": Node("SaveImage", {"images": ["9", 0], "filename_prefix": "poster"}, 610),
     },
     (1088, 1536),
+    FLUX,
+    {
+        "1": Box(30, 120, 315, 82),
+        "2": Box(30, 280, 315, 106),
+        "3": Box(30, 460, 315, 58),
+        "4": Box(420, 120, 422, 164, "Poster text"),
+        "5": Box(900, 120, 240, 58),
+        "6": Box(900, 520, 315, 106),
+        "7": Box(420, 340, 425, 180),
+        "8": Box(1270, 160, 315, 262),
+        "9": Box(1640, 160, 210, 46),
+        "10": Box(1900, 160, 340, 460),
+    },
 )
 
 UPSCALE: Final = Workflow(
@@ -217,8 +269,19 @@ UPSCALE: Final = Workflow(
             "BaseModel+RealESRGAN",
             1950,
             5800,
+            48,
         ),
         "7": Node("SaveImage", {"images": ["6", 0], "filename_prefix": "upscaled"}, 2100),
     },
     (4096, 2304),
+    SD15,
+    {
+        "1": Box(30, 300, 315, 98),
+        "2": Box(30, 470, 315, 58),
+        "3": Box(30, 600, 315, 314, "视频帧"),
+        "4": Box(420, 180, 422, 164),
+        "5": Box(420, 400, 425, 180),
+        "6": Box(920, 260, 360, 600, "分块放大"),
+        "7": Box(1340, 260, 420, 400),
+    },
 )

@@ -28,6 +28,10 @@ class Report(Protocol):
         """It reads, from this many files, connections or the like; 0 while it waits for the first."""
         ...
 
+    def waiting(self, why: SafelightError) -> None:
+        """There is nothing here to read, which is no error: it looks again from time to time."""
+        ...
+
     def trouble(self, what: str, error: SafelightError) -> None:
         """It cannot read `what`; it goes on with the rest and tries again."""
         ...

@@ -44,9 +44,9 @@ def test_everything_comes_in_the_order_of_time_and_from_the_beginning(happenings
 
 
 @pytest.mark.parametrize("later_h", [0, 9, 16])
-def test_a_day_is_some_twenty_thousand_events(later_h):
+def test_a_day_is_some_thirty_thousand_events(later_h):
     now = NOON + later_h * 3600
-    assert 15_000 < sum(happening.at <= now for happening in a_day(now)) < 26_000
+    assert 20_000 < sum(happening.at <= now for happening in a_day(now)) < 38_000
 
 
 def test_every_name_means_something_to_safelight(happenings):
@@ -56,7 +56,7 @@ def test_every_name_means_something_to_safelight(happenings):
 def test_every_run_that_starts_is_queued_before_and_ends_once(happenings):
     runs: dict[str, list[str]] = {}
     for happening in happenings:
-        if "workflow_id" in happening.fields:
+        if "workflow_id" in happening.fields and happening.name != Name.RUN_DOCUMENT:
             runs.setdefault(happening.fields["workflow_id"], []).append(happening.name)
     # What began in the last minutes may still be under way.
     over = {h.fields["workflow_id"] for h in happenings if h.name == Name.RUN_QUEUED and h.at < NOON}
@@ -83,12 +83,13 @@ def test_everybody_and_everything_is_there(happenings):
 
     assert seen("user_id") == {user.id for user in USERS}
     assert seen("instance") == {*INSTANCES, "idphoto-1", "ddcolor-1"}
-    assert seen("service") == {"comfyui", "idphoto", "ddcolor"}
+    assert seen("service") == {"comfyui", "idphoto", "ddcolor", "safelight"}
     assert seen("error_type") == {
         "torch.OutOfMemoryError",
         "RuntimeError",
         "TypeError",
         "prompt_outputs_failed_validation",
+        "OOMKilled",
         "UnidentifiedImageError",
         "NoFaceError",
         "ValueError",
@@ -130,14 +131,68 @@ def test_the_evening_is_slow_and_hot_on_one_card_only(happenings):
             and (h.fields["instance"], h.fields["node"]) == (instance, "KSampler")
             and h.fields["sampler"]["steps"] == 20
             and day.is_evening(h.at) is evening
+            and h.fields["outputs"][0].startswith("LATENT 1×")  # several at once take longer by nature
             and h.fields["vram_used_mb"] < 12_000  # product shots; posters take longer by nature
         )
 
     assert sampling("gpu-2", evening=True) / sampling("gpu-2", evening=False) > 1.5
     assert sampling("gpu-1", evening=True) / sampling("gpu-1", evening=False) < 1.3
-    throttled = [h for h in happenings if "throttle_reason" in h.fields]
+    readings = [h for h in happenings if "gpu" in h.fields]
+    throttled = [h for h in readings if h.fields["gpu"]["throttled"]]
     assert throttled
-    assert {(h.level, h.fields["instance"]) for h in throttled} == {("WARNING", GPU_2.name)}
+    assert {h.fields["instance"] for h in throttled} == {GPU_2.name}
+    assert all(h.fields["gpu"]["temperature_c"] > 80 for h in throttled)
+
+
+def test_cards_are_read_every_ten_seconds_from_the_opening_on_and_seldom_before(happenings):
+    readings = [h for h in happenings if "gpu" in h.fields and h.fields["instance"] == GPU_2.name]
+    apart = [(later.at - earlier.at, later.at > NOON + 10) for earlier, later in pairwise(readings)]
+    assert {round(seconds) for seconds, live in apart if live} == {10}
+    assert {round(seconds) for seconds, live in apart if not live} == {300, 10}
+    assert all(0 < h.fields["gpu"]["vram_used_mb"] <= h.fields["gpu"]["vram_total_mb"] for h in readings)
+    assert all("workflow_id" not in h.fields for h in readings)
+
+
+def test_one_run_a_night_is_lost_with_its_process_and_the_instance_starts_anew(happenings):
+    (lost,) = (h for h in happenings if h.name == Name.RUN_LOST)
+    (killed,) = (h for h in happenings if h.name == Name.OOM_KILLED)
+    (started,) = (h for h in happenings if h.name == Name.INSTANCE_STARTED)
+    assert killed.at < started.at < lost.at
+    assert killed.fields["instance"] == started.fields["instance"] == lost.fields["instance"]
+    assert (lost.level, lost.fields["was"], lost.fields["node"]) == ("ERROR", "running", "UltimateSDUpscale")
+    assert day.night(lost.at) is not None
+    told = [h.at for h in happenings if h.fields.get("workflow_id") == lost.fields["workflow_id"]]
+    assert sorted(told)[-2] < killed.at  # a dead process tells nothing more
+
+
+def test_every_run_carries_its_prompt_and_drawing_which_are_told_once_an_hour(happenings):
+    told = {}
+    for happening in happenings:
+        where = happening.fields["instance"]
+        if happening.name == Name.RUN_DOCUMENT:
+            name = (where, happening.fields["sha256"])
+            assert happening.at - told.get(name, 0) >= 3600
+            told[name] = happening.at
+        if happening.name in {Name.RUN_QUEUED, Name.RUN_REJECTED}:
+            assert (where, happening.fields["prompt_sha256"]) in told
+            assert (where, happening.fields["workflow_sha256"]) in told
+
+
+def test_prompts_of_the_past_repeat_so_that_a_day_is_not_a_thousand_files(happenings):
+    queued = [h for h in happenings if h.name == Name.RUN_QUEUED]
+    past = [h.fields["prompt_sha256"] for h in queued if h.at < NOON - 1800]
+    lately = [h.fields["prompt_sha256"] for h in queued if h.at >= NOON - 1800]
+    assert len(set(past)) < 200 < len(past)
+    assert len(set(lately)) == len(lately)
+
+
+def test_runs_that_lie_back_are_told_in_few_readings_later_ones_every_second(happenings):
+    curves = [h for h in happenings if "curve" in h.fields]
+    lengths = {
+        live: {len(h.fields["curve"]["at"]) for h in curves if (h.at > NOON + 300) is live} for live in (True, False)
+    }
+    assert max(lengths[True]) == 5
+    assert max(lengths[False]) == 60
 
 
 def test_stories_that_overlap_are_told_by_time_and_in_their_own_order():
