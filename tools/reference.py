@@ -32,7 +32,7 @@ from safelight.alerts.rule import Rule
 from safelight.channels import Channel
 from safelight.cli import safelight
 from safelight.config.defaults import DEFAULT_RULES
-from safelight.config.model import AlertSection, Config, Retention, Server, SpoolSection, StoreSection
+from safelight.config.model import AlertSection, Config, Discover, Retention, Server, SpoolSection, StoreSection
 from safelight.config.units import Size
 from safelight.event import _LEVEL_WORDS, ALIASES, FIELDS, LEVELS, Name, level_of
 from safelight.locales import LANGUAGES, catalogue
@@ -51,6 +51,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "store.retention": Retention,
     "alerts": AlertSection,
     "spool": SpoolSection,
+    "discover": Discover,
 }
 FOUND_BY_LOADING: Final = {"path", "left_out", "warnings"}
 """Fields of Config that are no keys of the file."""
@@ -230,7 +231,8 @@ class Pages:
         value = field.get_default(call_default_factory=True)
         if value is None or isinstance(value, BaseModel):
             return ""
-        return code(json.dumps(written(value) if isinstance(value, timedelta) else value, ensure_ascii=False))
+        shown = written(value) if isinstance(value, timedelta) else value
+        return code(json.dumps(shown, ensure_ascii=False, default=str))
 
     def commands(self) -> Iterator[str]:
         """The command line."""
@@ -304,9 +306,15 @@ class Pages:
             shown = self.word("required") if parameter["required"] else code(str(default)) if default else ""
             yield code(parameter["name"]), shown, " ".join(filter(None, said))
         body = operation.get("requestBody", {}).get("content", {}).get("application/json", {}).get("schema", {})
-        named = schema.get("components", {}).get("schemas", {}).get(str(body.get("$ref", "")).rsplit("/", 1)[-1], {})
-        for name in named.get("properties", {}):
-            yield code(name), self.word("required"), self.word("in_body")
+        reference = next((one["$ref"] for one in (body, *body.get("anyOf", ())) if "$ref" in one), "")
+        named = schema.get("components", {}).get("schemas", {}).get(reference.rsplit("/", 1)[-1], {})
+        for name, about in named.get("properties", {}).items():
+            shown = self.word("required") if name in named.get("required", ()) else ""
+            yield (
+                code(name),
+                shown,
+                " ".join(filter(None, (self.sentence(about.get("description")), self.word("in_body")))),
+            )
 
     def metrics(self) -> Iterator[tuple[str, str, str]]:
         """Name, type and meaning of what a scrape gets. A server in which every figure is 1 will do."""

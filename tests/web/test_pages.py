@@ -126,7 +126,7 @@ def test_an_error_shows_up_by_itself(reader: Reader, server: Server) -> None:
 def test_the_empty_page_says_what_to_do_and_turns_green(reader: Reader, empty_server: Server) -> None:
     page = reader.open(empty_server.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("The lamp is on. Waiting for the first event.")
-    for command in ("safelight.toml", "safelight_emit", "safelight ingest", "safelight up --demo"):
+    for command in ("safelight comfyui install", "safelight_emit", "safelight ingest", "safelight up --demo"):
         expect(page.locator("pre", has_text=command)).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Live")
     empty_server.write(message="hello")

@@ -181,10 +181,20 @@ export function address(path: string, query: Query = {}): string {
 }
 
 /** Raises Problem for what the server refused, Unreachable when there is none, AbortError when told to stop. */
-export async function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+export function get<T>(path: string, query?: Query, signal?: AbortSignal): Promise<T> {
+  return ask<T>(address(path, query), { signal, headers: inOurLanguage('application/json') })
+}
+
+/** Has the server do something; raises as `get` does. */
+export function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const headers = { ...inOurLanguage('application/json'), 'Content-Type': 'application/json' }
+  return ask<T>(address(path), { method: 'POST', signal, headers, body: JSON.stringify(body) })
+}
+
+async function ask<T>(url: string, how: RequestInit): Promise<T> {
   let answer: Response
   try {
-    answer = await fetch(address(path, query), { signal, headers: inOurLanguage('application/json') })
+    answer = await fetch(url, how)
   } catch (reason) {
     if ((reason as Error).name === 'AbortError') throw reason
     throw new Unreachable(String(reason))

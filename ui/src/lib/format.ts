@@ -37,6 +37,13 @@ export function duration(ms: number): string {
   return `${unit(Math.floor(ms / 3_600_000), 'hour', 0)} ${unit((ms % 3_600_000) / 60_000, 'minute', 0)}`
 }
 
+/** A guess, not good to the second: `40s`, `7m`, `2h 10m`. */
+export function roughly(ms: number): string {
+  if (ms < 55_000) return unit(Math.max(5, Math.ceil(ms / 5000) * 5), 'second', 0)
+  const minutes = Math.max(1, Math.round(ms / 60_000))
+  return minutes < 60 ? unit(minutes, 'minute', 0) : duration(Math.round(minutes / 5) * 300_000)
+}
+
 export function bytes(n: number): string {
   const names = ['byte', 'kilobyte', 'megabyte', 'gigabyte', 'terabyte']
   let step = 0
@@ -47,10 +54,14 @@ export function bytes(n: number): string {
   return unit(n, names[step]!, step && n < 100 ? 1 : 0)
 }
 
+/** Made once: a long table says it a hundred times a second. */
+const relatives = new Map<string, Intl.RelativeTimeFormat>()
+
 /** `5 min. ago`, in the largest unit that fits. */
 export function ago(iso: string, now: number): string {
   const seconds = Math.max(0, Math.round((now - Date.parse(iso)) / 1000))
-  const words = new Intl.RelativeTimeFormat(prefs.language, { numeric: 'always', style: 'short' })
+  let words = relatives.get(prefs.language)
+  if (!words) relatives.set(prefs.language, (words = new Intl.RelativeTimeFormat(prefs.language, { numeric: 'always', style: 'short' })))
   if (seconds < 60) return words.format(-seconds, 'second')
   if (seconds < 3600) return words.format(-Math.floor(seconds / 60), 'minute')
   if (seconds < 86_400) return words.format(-Math.floor(seconds / 3600), 'hour')

@@ -9,6 +9,8 @@ export const icons = {
   clock: 'M12 3a9 9 0 100 18 9 9 0 000-18zM12 7v5l3 2',
   play: 'M7 5l12 7-12 7z',
   pause: 'M8 5v14M16 5v14',
+  stop: 'M6 6h12v12H6z',
+  lost: 'M7.5 8a4.5 4.5 0 117.6 3.2c-1.9 1.6-3.1 2-3.1 4.3M12 20v.2',
   chevron: 'M9 6l6 6-6 6',
   up: 'M12 19V5M6 11l6-6 6 6',
   plus: 'M12 5v14M5 12h14',
@@ -28,7 +30,12 @@ export const icons = {
   keyboard: 'M3 6h18v12H3zM7 10h.01M11 10h.01M15 10h.01M17 14h.01M7 14h6',
   file: 'M6 3h8l5 5v13H6zM14 3v5h5',
   code: 'M8 7l-5 5 5 5M16 7l5 5-5 5',
+  image: 'M4 5h16v14H4zM4 16l5-5 4 4 2-2 5 5M15.5 8.5h.01',
+  again: 'M4 12a8 8 0 108-8H7M10 1L7 4l3 3',
   eye: 'M2 12s4-7 10-7 10 7 10 7-4 7-10 7-10-7-10-7zM12 9a3 3 0 100 6 3 3 0 000-6z',
+  cached: 'M13 3L5 14h6l-1 7 8-11h-6z',
+  fit: 'M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5',
+  needs: 'M7 4v6a4 4 0 004 4h1a4 4 0 014 4v2M17 4v6a4 4 0 01-4 4M4 7l3-3 3 3',
 } as const
 
 export type IconName = keyof typeof icons

@@ -1,11 +1,9 @@
 /** Addresses inside the page that more than one place leads to. */
 import type { LogEvent } from './api'
-import { quote } from './filters'
 import { fixed, type Range } from './range'
 import { to } from './router.svelte'
+import { runPath } from './runs'
 
-/** A run rarely lasts longer, and the store reads no more than it is asked for. */
-const AROUND_RUN_MS = 12 * 3_600_000
 const AROUND_EVENT_MS = 60_000
 
 const around = (event: LogEvent, ms: number): Range => {
@@ -16,10 +14,10 @@ const around = (event: LogEvent, ms: number): Range => {
 export const logs = (q: string, range: Range, more: Record<string, string> = {}): string =>
   to('/logs', { q, from: range.from, to: range.to, ...more })
 
-/** The whole run of an event; without a run, the event among its neighbours. */
+/** The run of an event, at its node if it names one; without a run, the event among its neighbours. */
 export function runLink(event: LogEvent): string {
   if (!event.workflow_id) return logs('', around(event, AROUND_EVENT_MS), { event: event.id })
-  return logs(`workflow_id:${quote(event.workflow_id)}`, around(event, AROUND_RUN_MS))
+  return to(runPath(event.workflow_id), { node: event.node_id })
 }
 
 /** One line for ever: the search it was found with, and the line itself. */

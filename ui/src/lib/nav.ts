@@ -1,20 +1,47 @@
-/** The pages. One more line here is one more page in the sidebar, the phone's bar and the router. */
+/** The pages. One more line here is one more page in the router; those with an icon also stand in the sidebar and the phone's bar. */
 import type { Component } from 'svelte'
 import type { IconName } from './icons'
 import type { Key } from './i18n'
 
 export interface PageEntry {
+  /** `/runs/:id` takes any one segment in the place of `:id`; it is read from `router.params.id`. */
   path: string
   name: Key
-  icon: IconName
+  icon?: IconName
+  /** The page of the sidebar that this one belongs to. */
+  under?: string
   load: () => Promise<{ default: Component }>
 }
 
 export const pages: readonly PageEntry[] = [
   { path: '/', name: 'ui.nav.overview', icon: 'overview', load: () => import('../pages/Overview.svelte') },
+  { path: '/runs', name: 'ui.nav.runs', icon: 'run', load: () => import('../pages/Runs.svelte') },
+  { path: '/runs/:id', name: 'ui.nav.run', under: '/runs', load: () => import('../pages/Run.svelte') },
   { path: '/logs', name: 'ui.nav.logs', icon: 'logs', load: () => import('../pages/Logs.svelte') },
 ]
 
-/** The page of a path; a slash at the end does not matter. */
-export const pageAt = (path: string): PageEntry | undefined =>
-  pages.find((page) => page.path === (path.length > 1 ? path.replace(/\/+$/, '') : path))
+/** The parameters of a path that a pattern fits, decoded; null where it does not. A slash at the end does not matter. */
+export function matched(pattern: string, path: string): Record<string, string> | null {
+  const wanted = pattern.split('/')
+  const given = (path.length > 1 ? path.replace(/\/+$/, '') : path).split('/')
+  if (wanted.length !== given.length) return null
+  const params: Record<string, string> = {}
+  for (const [index, part] of wanted.entries()) {
+    const value = given[index]!
+    if (!part.startsWith(':')) {
+      if (part !== value) return null
+      continue
+    }
+    if (!value) return null
+    try {
+      params[part.slice(1)] = decodeURIComponent(value)
+    } catch {
+      return null
+    }
+  }
+  return params
+}
+
+export const pageAt = (path: string): PageEntry | undefined => pages.find((page) => matched(page.path, path))
+
+export const paramsAt = (path: string): Record<string, string> => matched(pageAt(path)?.path ?? '', path) ?? {}

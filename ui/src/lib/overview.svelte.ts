@@ -17,6 +17,8 @@ import { resolve, type Range } from './range'
 /** What Safelight writes about itself is no sign of life of a service. */
 export const OTHERS = '-service:safelight'
 export const ERRORS = `level:(ERROR OR CRITICAL) ${OTHERS}`
+/** One stream for all of the page. */
+const FOLLOWED = `(${ERRORS}) OR event:(run_* OR instance_* OR worker_*)`
 
 const ERRORS_SHOWN = 8
 const FRESH_MS = 60_000
@@ -101,10 +103,15 @@ export class Overview {
     }, ms)
   }
 
-  /** Follow the errors, or the very first event of an empty store. Returns what ends it. */
-  watch(empty: boolean): () => void {
-    const end = follow(empty ? OTHERS : ERRORS, {
-      onevents: (events) => (empty ? this.#arrived(events) : this.#failed(events)),
+  /** Follow the errors and what begins and ends, or the very first event of an empty store. Returns what ends it. */
+  watch(empty: boolean, onruns: () => void): () => void {
+    const end = follow(empty ? OTHERS : FOLLOWED, {
+      onevents: (events) => {
+        if (empty) return this.#arrived(events)
+        const failed = events.filter(({ level, service }) => (level === 'ERROR' || level === 'CRITICAL') && service !== 'safelight')
+        if (failed.length) this.#failed(failed)
+        if (events.some(({ event }) => event && /^(run|instance|worker)_/.test(event))) onruns()
+      },
       onstate: (state) => connection.feed(state),
     })
     return () => {

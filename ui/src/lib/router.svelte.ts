@@ -1,8 +1,11 @@
 /** Real paths through the history API. The URL holds all state of a page. */
+import { paramsAt } from './nav'
 
 class Router {
   path = $state(location.pathname)
   search = $state.raw(new URLSearchParams(location.search))
+  /** What stands in the place of `:name` in the path of the page, decoded: `id` on `/runs/:id`. */
+  readonly params: Readonly<Record<string, string>> = $derived(paramsAt(this.path))
 
   constructor() {
     addEventListener('popstate', () => this.#read())
