@@ -25,8 +25,13 @@ def rules_of(config: Config) -> list[Rule]:
 
 
 def sources_of(config: Config) -> list[Source]:
-    """The configuration's sources, then those that are found without it: none of a type that it has."""
+    """The configuration's sources, then those that are found without it: none of a type that it has.
+
+    Where a log of ComfyUI is read, none is looked for: both would tell of the same failures.
+    """
     own = {source.kind() for source in config.sources}
+    if any(source.service == "comfyui" for source in config.sources):
+        own.add(ComfyUI.kind())
     found = {source.kind(): source for source in (ComfyUI(optional=True), Gpu(), Host())}
     wanted = config.discover.model_dump()
     return [*config.sources, *(source for kind, source in found.items() if wanted[kind] and kind not in own)]

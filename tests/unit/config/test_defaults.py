@@ -23,6 +23,11 @@ def test_a_source_of_the_file_replaces_what_would_be_found(tmp_path):
     assert kinds(tmp_path, file) == ["gpu", "file", "comfyui", "host"]
 
 
+def test_beside_a_log_of_comfyui_none_is_looked_for_or_both_would_tell_of_its_failures(tmp_path):
+    file = '[[sources]]\ntype = "file"\npaths = ["/comfyui.log"]\nservice = "comfyui"\n'
+    assert kinds(tmp_path, file) == ["file", "gpu", "host"]
+
+
 def test_a_comfyui_that_was_only_looked_for_may_be_absent(tmp_path):
     file = tmp_path / "safelight.toml"
     file.write_text("")

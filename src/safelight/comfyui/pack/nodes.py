@@ -11,6 +11,7 @@ import sys
 import threading
 from time import monotonic
 
+from .document import hide
 from .memory import MB, Memory, system_ram_mb
 from .run import current
 from .safelight_emit.emit import append
@@ -184,7 +185,7 @@ class SafelightMark:
         """
         if problem := mark_problem(name):
             raise ValueError(problem)
-        tell(name, "INFO", {"text": text[:_TEXT]} if text else {}, "SafelightMark", node_id)
+        tell(name, "INFO", {"text": hide(text[:_TEXT])} if text else {}, "SafelightMark", node_id)
         return (anything,)
 
 

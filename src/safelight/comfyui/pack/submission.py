@@ -80,8 +80,8 @@ class Submissions:
         fields["queue_remaining"] = queue_remaining
         self._append("run_queued", "INFO", fields, moment)
 
-    def rejected(self, asked: Request, status: int, answer: Any) -> None:
-        """ComfyUI refused the prompt. `answer`: the body of its answer."""
+    def rejected(self, asked: Request, status: int, answer: Any, extra_data: Mapping[str, Any]) -> None:
+        """ComfyUI refused the prompt. `answer`: the body of its answer; `extra_data`: what came with the prompt."""
         from uuid import uuid4  # noqa: PLC0415 - rejections are rare
 
         answer = answer if isinstance(answer, dict) else {}
@@ -95,7 +95,7 @@ class Submissions:
             if "node_id" in fields and not fields.get("node"):
                 node = asked.prompt.get(fields["node_id"])
                 fields["node"] = str(node.get("class_type", "")) if isinstance(node, dict) else ""
-            self._say_what(asked.prompt, {}, set(), fields, time_ns())
+            self._say_what(asked.prompt, extra_data, set(), fields, time_ns())
         self._append("run_rejected", "ERROR", fields)
 
     def withdrawn(self, workflow_id: str) -> None:

@@ -155,6 +155,11 @@ def test_a_mark_is_an_event_of_the_users_name(pack, nodes, told):
     ]
 
 
+def test_a_key_in_the_remark_of_a_mark_does_not_reach_the_disk(nodes, told):
+    nodes.SafelightMark().mark(None, "login", "with hf_abcdefghijklmnop", "3")
+    assert told.of("login")[0]["text"] == "with [REDACTED]"
+
+
 @pytest.mark.parametrize("name", ["", "Upper", "with space", "9lives", "a" * 65, "ümlaut", "a-b", "x\n"])
 def test_a_name_that_is_none_is_refused_before_the_run(nodes, told, name):
     assert "is no name for an event" in nodes.SafelightMark.VALIDATE_INPUTS(name)

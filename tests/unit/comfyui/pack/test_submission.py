@@ -108,8 +108,11 @@ class Headers(dict):
     """As aiohttp's: names in small letters here."""
 
 
-def request(path="/prompt", method="POST", **headers):
-    return SimpleNamespace(path=path, method=method, headers=Headers(headers))
+def request(path="/prompt", method="POST", body=b"{}", **headers):
+    async def read():
+        return body
+
+    return SimpleNamespace(path=path, method=method, headers=Headers(headers), read=read)
 
 
 @pytest.fixture
@@ -221,3 +224,14 @@ def test_a_client_that_left_is_no_refusal(answer, told):
 def test_other_requests_pass_by(answer, told, asked):
     assert answer(asked, status=400).status == 400
     assert list(told) == []
+
+
+def test_a_refused_prompt_has_its_name_and_workflow_all_the_same(answer, told):
+    workflow = {"name": "Portraits", "nodes": []}
+    extra = {"extra_pnginfo": {"workflow": workflow}, "auth_token_comfy_org": SECRET, "client_id": "c1"}
+    refused = (False, {"type": "prompt_outputs_failed_validation", "message": "No"}, [], ERRORS)
+    answer(request(body=json.dumps({"prompt": PROMPT, "extra_data": extra}).encode()), refused, 400)
+    fields = told.of("run_rejected")[0]
+    assert fields["workflow_name"] == "Portraits"
+    assert [document["kind"] for document in told.of("run_document")] == ["prompt", "workflow", "extra"]
+    assert SECRET not in json.dumps(list(told), default=str)

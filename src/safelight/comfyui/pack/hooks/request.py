@@ -20,7 +20,7 @@ PATHS = frozenset({"/prompt", "/api/prompt"})
 USERS = ("comfy-user", "x-forwarded-user", "x-auth-request-user", "x-remote-user", "remote-user")
 """Headers that name the user: ComfyUI's own (with --multi-user), and those of proxies that ask for passwords."""
 LONGEST_NAME = 200
-LONGEST_ANSWER = 2_000_000  # characters of an answer that is parsed: more is not ComfyUI's
+LONGEST_ANSWER = 2_000_000  # characters of an answer, and bytes of a refused request, that are parsed
 
 _middleware: _Middleware | None = None
 
@@ -71,18 +71,19 @@ class _Middleware:
             response = await handler(asked)
         except Exception as error:
             if not ours.queued:
-                self._reject(ours, getattr(error, "status", 500), _told(error))
+                self._reject(ours, getattr(error, "status", 500), _told(error), {})
             raise
         finally:
             request.reset(token)
         if not ours.queued and response.status >= 400:
-            self._reject(ours, response.status, _body(response) if ours.error is None else None)
+            answer = _body(response) if ours.error is None else None
+            self._reject(ours, response.status, answer, await _extra_data(asked))
         return response
 
-    def _reject(self, ours: Request, status: int, answer: Any) -> None:
+    def _reject(self, ours: Request, status: int, answer: Any, extra_data: dict[str, Any]) -> None:
         try:
             if self.submissions is not None:
-                self.submissions.rejected(ours, status, answer)
+                self.submissions.rejected(ours, status, answer, extra_data)
         except Exception as error:  # noqa: BLE001 - the answer is more important
             note("request", error)
 
@@ -96,6 +97,17 @@ def _read(asked: Any) -> Request:
     except Exception as error:  # noqa: BLE001 - a request without them
         note("request", error)
         return Request()
+
+
+async def _extra_data(asked: Any) -> dict[str, Any]:
+    """What came with the prompt: its workflow, whose client. aiohttp keeps the body that ComfyUI has read."""
+    try:
+        body = await asked.read()
+        extra_data = json.loads(body).get("extra_data") if len(body) <= LONGEST_ANSWER else None
+    except Exception as error:  # noqa: BLE001 - a body that is no JSON may be just why it was refused
+        note("request", error)
+        return {}
+    return extra_data if isinstance(extra_data, dict) else {}
 
 
 def _body(response: Any) -> Any:
