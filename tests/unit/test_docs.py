@@ -252,6 +252,7 @@ LIMITS = [
     ("comfyui.watch.pace", "SHARE", 5, "1 part in 5"),
     ("comfyui.client", "ANSWER_LIMIT", 64 * MB, "10 s (`timeout`), 64 MB"),
     ("comfyui.watch.watcher", "AWAY_AFTER_MS", 2_000, "away for | 2 s"),
+    ("comfyui.watch.watcher", "MISSED_AFTER_MS", 60_000, "away for | 2 s, 60 s"),
     ("comfyui.watch.watcher", "SILENT_AFTER_MS", 60_000, "without an answer for | 60 s"),
     ("comfyui.watch.watcher", "GONE_AFTER_MS", 5_000, "on this machine, for | 5 s"),
     ("comfyui.watch.watcher", "DEAD_AFTER_MS", 10_000, "none taken for | 10 s"),

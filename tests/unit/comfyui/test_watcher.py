@@ -121,6 +121,7 @@ def test_a_failure_has_its_node_exception_and_traceback():
     _, events = met(at(1, running=("a",)), at(2, ended=(failed("a"),)))
     node, run = only(events, "node_failed"), only(events, "run_failed")
     assert told(events)[-2:] == ["a node_failed", "a run_failed"]
+    assert (node["level"], run["level"]) == ("ERROR", "WARNING")  # one failure is one error, however often told
     for event in (node, run):
         assert (event["node"], event["node_id"]) == ("LabRaise", "2")
         assert (event["error_type"], event["error_message"]) == ("RuntimeError", "lab failure")
@@ -250,6 +251,18 @@ def test_an_answer_that_is_late_is_not_an_absence():
     assert watch.failed(T0 + 63_000, unreachable=False, reason="silent") == []
 
 
+def test_a_restart_is_a_warning_and_one_that_stays_away_an_error_once():
+    watch, _ = met(at(1))
+    levels = [
+        [event["level"] for event in watch.failed(T0 + second * 1000, unreachable=True, reason="refused")]
+        for second in (2, 4, 30, 62, 90)
+    ]
+    assert levels == [[], ["WARNING"], [], ["ERROR"], []]
+    assert told(watch.look(at(100))) == ["instance_recovered", "instance_restarted"]
+    again = [watch.failed(T0 + second * 1000, unreachable=True, reason="refused") for second in (110, 112)]
+    assert [event["level"] for events in again for event in events] == ["WARNING"]
+
+
 def test_one_that_was_never_seen_is_not_missed():
     watch = watcher()
     assert watch.failed(T0, unreachable=True, reason="refused") == []
@@ -270,7 +283,9 @@ def test_a_run_that_does_not_move_is_stuck_once():
 def test_prompts_that_nobody_takes_mean_a_dead_worker():
     watch, events = met(at(1, pending=("a",)), at(5, pending=("a",)))
     assert told(events) == ["a run_queued"]
-    assert told(watch.look(at(12, pending=("a",)))) == ["worker_dead"]
+    dead = watch.look(at(12, pending=("a",)))
+    assert told(dead) == ["worker_dead"]
+    assert dead[0]["error_message"].endswith("until a restart (prompts wait and none is taken)")
     assert watch.look(at(60, pending=("a",))) == []
     assert watch.look(at(61, running=("a",)))
     assert told(watch.look(at(62, ended=(finished("a"),)))) == ["a run_finished"]
@@ -278,8 +293,12 @@ def test_prompts_that_nobody_takes_mean_a_dead_worker():
 
 
 def test_the_pack_inside_knows_at_once_that_the_worker_is_dead():
-    _, events = met(at(1, running=("a",), pack=Pack(worker_alive=False)), silent=True)
-    assert told(events) == ["worker_dead"]
+    look = at(1, running=("a",), pack=Pack(worker_alive=False))
+    _, events = met(look)
+    assert told(events) == ["a run_queued", "a run_started", "worker_dead"]
+    watch, events = met(look, silent=True)
+    assert told(events) == []  # it has told so itself: one death is one alarm
+    assert watch.look(at(2000, running=("a",), pack=Pack(worker_alive=False)), silent=True) == []
 
 
 def test_with_the_pack_speaking_only_the_outside_is_told():
@@ -393,3 +412,9 @@ def test_no_answer_of_any_shape_breaks_the_watcher(item, said, outputs, status):
     watch.look(at(0))
     looks = Snapshot(T0, tuple(queued), (), tuple(runs), pack=Pack.of(item if isinstance(item, dict) else {}))
     json.dumps(watch.look(looks))
+
+
+def test_an_id_that_is_half_a_surrogate_pair_is_told_like_any_other():
+    watcher = Watcher(Teller("k", {}), State(), local=True, stuck_after_s=600)
+    told = watcher.look(at(0, pending=("\ud800", "run-2")))
+    assert len({event["id"] for event in told if event["event"] == "run_queued"}) == 2

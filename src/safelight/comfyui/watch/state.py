@@ -43,7 +43,9 @@ class State:
     silent: bool = False
     """The node pack speaks of the runs: what has ended meanwhile is not ours to tell."""
     away: bool = False
-    """It was told to be unreachable."""
+    """It was told to be unreachable ..."""
+    missed: bool = False
+    """... and, a minute later, that this is an error."""
     dead: bool = False
     """Its worker was told to be dead."""
 
@@ -59,7 +61,7 @@ class State:
     def outline(self) -> tuple[object, ...]:
         """What is worth a commit when nothing was told: not that a run got on."""
         runs = tuple((run_id, run.state) for run_id, run in self.active.items())
-        return self.seen, runs, tuple(self.ended), self.build, self.process, self.silent, self.away, self.dead
+        return self.seen, runs, tuple(self.ended), self.build, self.process, self.silent, self.away, self.missed, self.dead
 
     def dump(self) -> str:
         """As JSON; `parse` reads it."""

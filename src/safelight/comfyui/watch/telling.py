@@ -38,7 +38,7 @@ class Teller:
         if not run_id:
             ordinal = f"{at_ms}/{ordinal}"
         event: Event = {
-            "id": str(uuid5(_NAMESPACE, f"{self._key}\n{run_id}\n{name}\n{ordinal}")),
+            "id": str(uuid5(_NAMESPACE, _utf8(f"{self._key}\n{run_id}\n{name}\n{ordinal}"))),
             "timestamp": datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(),
             "level": level,
             "event": name,
@@ -112,7 +112,9 @@ class Teller:
                         **failure,
                     )
                     del failure["traceback"]
-                yield self.event(Name.RUN_FAILED, over, run_id, level="ERROR", **spot, **failure)
+                # What failed in a node is an error already: as a second one, errors would be twice the failures.
+                level = "ERROR" if node_id is None else "WARNING"
+                yield self.event(Name.RUN_FAILED, over, run_id, level=level, **spot, **failure)
 
     def _outputs(self, run: Ended, at_ms: int) -> Iterator[Event]:
         for node_id, output in run.outputs.items():
@@ -208,6 +210,11 @@ def _failure(message: dict[str, Any]) -> dict[str, Any]:
         "error_message": document.hide(said) or None,
         "traceback": document.hide(f"Traceback (most recent call last):\n{trace}\n{last}") if trace else None,
     }
+
+
+def _utf8(text: str) -> str:
+    """Without halves of surrogate pairs: an id may be anything that its submitter wrote."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _text(value: Any) -> str | None:

@@ -18,7 +18,9 @@ GONE_AFTER_MS: Final = 5_000
 """How long nobody may listen on this machine's port before the process counts as dead, and its queue as lost. ComfyUI
 never closes its port while it lives; a port forwarding that restarts is back within a second or two."""
 AWAY_AFTER_MS: Final = 2_000
-"""How long a ComfyUI may be out of reach before that is told."""
+"""How long a ComfyUI may be out of reach before that is told ..."""
+MISSED_AFTER_MS: Final = 60_000
+"""... and before it is an ERROR: one that is restarted is back in 10 to 35 s."""
 SILENT_AFTER_MS: Final = 60_000
 """... or take questions without answering: a node that holds the interpreter's lock silences it for seconds."""
 _LAST_WORDS_MS: Final = 100
@@ -56,28 +58,32 @@ class Watcher:
             self._failing_since = at_ms
         away_ms = at_ms - self._failing_since
         events: list[Event] = []
-        if self.state.seen and not self.state.away and away_ms >= (AWAY_AFTER_MS if unreachable else SILENT_AFTER_MS):
-            self.state.away = True
-            events.append(
-                self._teller.event(
-                    Name.INSTANCE_UNREACHABLE,
-                    at_ms,
-                    level="ERROR",
-                    error_message=reason,
-                    since=_iso(self._failing_since),
-                )
-            )
+        if level := self._missing(away_ms, unreachable=unreachable):
+            since = _iso(self._failing_since)
+            said = {"level": level, "error_message": reason, "since": since}
+            events.append(self._teller.event(Name.INSTANCE_UNREACHABLE, at_ms, **said))
         if self.state.seen and self._local and unreachable and away_ms >= GONE_AFTER_MS and not self._gone:
             self._gone = True
             events += self._lost(at_ms, proof="nobody listens on its port")
         return events
+
+    def _missing(self, away_ms: int, *, unreachable: bool) -> str | None:
+        """How bad it is, when that is news: WARNING once it is away, ERROR once it is missed."""
+        state, level = self.state, None
+        if not state.seen or away_ms < (AWAY_AFTER_MS if unreachable else SILENT_AFTER_MS):
+            return None
+        if not state.away:
+            state.away, level = True, "WARNING"
+        if not state.missed and away_ms >= MISSED_AFTER_MS:
+            state.missed, level = True, "ERROR"
+        return level
 
     def look(self, seen: Snapshot, *, silent: bool = False) -> list[Event]:
         """What is new. `silent`: the node pack speaks of runs and nodes."""
         state, first = self.state, not self.state.seen
         events: list[Event] = []
         if state.away:
-            state.away = False
+            state.away = state.missed = False
             events.append(self._teller.event(Name.INSTANCE_RECOVERED, seen.at_ms))
         if not first and self._was_restarted(seen):
             events.append(self._teller.event(Name.INSTANCE_RESTARTED, seen.at_ms, level="WARNING", was_gone=self._gone))
@@ -99,7 +105,7 @@ class Watcher:
         if seen.pack and seen.pack.run_id and seen.pack.at != self._at:
             self._at = seen.pack.at
             self.moved(seen.pack.run_id, seen.at_ms, seen.pack.node, seen.pack.node_id)
-        events += self._dead(seen)
+        events += self._dead(seen, silent=silent)
         events += self._stuck(seen.at_ms)
         return events
 
@@ -113,7 +119,8 @@ class Watcher:
         if self.state.dead:
             return []
         self.state.dead = True
-        return [self._teller.event(Name.WORKER_DEAD, at_ms, level="ERROR", proof=proof)]
+        said = f"ComfyUI's worker thread has ended: nothing will be executed until a restart ({proof})"
+        return [self._teller.event(Name.WORKER_DEAD, at_ms, level="ERROR", error_message=said, proof=proof)]
 
     def run_at(self, at_ms: int) -> str | None:
         """What was running then, if it is exactly one; a little longer, for ComfyUI's last words about it."""
@@ -211,13 +218,16 @@ class Watcher:
             run.state, run.since_ms = RUNNING, seen.at_ms
             self._spans[prompt.run_id] = (seen.at_ms, _ALWAYS)
 
-    def _dead(self, seen: Snapshot) -> list[Event]:
+    def _dead(self, seen: Snapshot, *, silent: bool) -> list[Event]:
         waiting = bool(seen.pending) and not seen.running
         alive = seen.pack.worker_alive if seen.pack else None
         if not waiting:
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = seen.at_ms
+        if alive is False and silent:
+            self.state.dead = True  # the pack, which saw it end, has told
+            return []
         if alive is False:
             return self.worker_died(seen.at_ms, "the node pack sees no thread that executes prompts")
         if self._waiting_since is not None and seen.at_ms - self._waiting_since >= DEAD_AFTER_MS:
