@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import time
 from collections import Counter
 from typing import Any
 
@@ -362,18 +363,19 @@ async def test_it_asks_no_more_than_it_says_it_does():
     async with ComfyUI() as comfyui, reading(comfyui.url, **how) as read:
         await comfyui.connected.wait()
         await settled(read, comfyui)
-        idle = await asked_in(comfyui, 1.0)
+        idle, idle_s = await asked_in(comfyui, 1.0)
         await comfyui.run()
         await read.until("run_started")
-        busy = await asked_in(comfyui, 1.0)
+        busy, busy_s = await asked_in(comfyui, 1.0)
         for _ in range(20):
             await comfyui.status()  # however often it is woken
-        woken = await asked_in(comfyui, 1.0)
+        woken, woken_s = await asked_in(comfyui, 1.0)
+        await eventually(lambda: comfyui.paths())  # it has not fallen asleep
     assert set(idle) <= {"GET /queue", "GET /history"}
-    assert sum(idle.values()) <= 7  # 5 and one that was due
-    assert set(busy) == {"GET /queue"}
-    assert 2 <= sum(busy.values()) <= 11
-    assert sum(woken.values()) <= 13
+    assert sum(idle.values()) <= idle_s / 0.2 + 2  # one that was due, one under way
+    assert set(busy) <= {"GET /queue"}
+    assert sum(busy.values()) <= busy_s / 0.1 + 2
+    assert sum(woken.values()) <= woken_s / 0.1 + 4
 
 
 async def test_it_can_be_stopped_at_any_moment():
@@ -386,7 +388,9 @@ async def test_it_can_be_stopped_at_any_moment():
                         await anyio.lowlevel.checkpoint()
 
 
-async def asked_in(comfyui: ComfyUI, seconds: float) -> Counter[str]:
+async def asked_in(comfyui: ComfyUI, seconds: float) -> tuple[Counter[str], float]:
+    """What it was asked meanwhile, and how long that took."""
     comfyui.asked.clear()
+    began = time.monotonic()
     await anyio.sleep(seconds)
-    return Counter(comfyui.paths())
+    return Counter(comfyui.paths()), time.monotonic() - began

@@ -197,3 +197,25 @@ def test_an_exit_that_was_meant_is_no_warning():
     list(history.news([seen()], 0.0))
     (exited,) = history.news([seen(state="exited", exit_code=0)], 1.0)
     assert exited["level"] == "INFO"
+
+
+@pytest.mark.anyio
+async def test_a_container_that_ended_is_asked_about_once_until_it_runs_again(tmp_path):
+    def asked_about(name):
+        return sum(daemon.id_of(name) in asked for asked in daemon.asked)
+
+    with Daemon(tmp_path) as daemon:
+        daemon.run("comfyui")
+        daemon.run("old")
+        daemon.end("old", 1)
+        async with measuring(source(tmp_path)) as readings:
+            await readings.next()
+            await readings.next()
+            assert asked_about("comfyui") >= 4
+            assert asked_about("old") == 1
+            daemon.run("old", started="2024-01-06T06:00:00Z")
+            started = [await readings.next(), await readings.next()][-1]
+            assert {event["container"]["name"] for event in started} == {"comfyui", "old"}
+            daemon.end("old", 3)
+            codes = [event.get("exit_code") for event in [*await readings.next(), *await readings.next()]]
+            assert codes.count(3) == 1
