@@ -27,18 +27,18 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from safelight.alerts.condition import Count, Match, written
+from safelight.alerts.condition import Count, Match
 from safelight.alerts.rule import Rule
 from safelight.channels import Channel
 from safelight.cli import safelight
 from safelight.config.defaults import DEFAULT_RULES
 from safelight.config.model import AlertSection, Config, Discover, Retention, Server, SpoolSection, StoreSection
-from safelight.config.units import Size
 from safelight.event import _LEVEL_WORDS, ALIASES, FIELDS, LEVELS, Name, level_of
 from safelight.locales import LANGUAGES, catalogue
 from safelight.plugin import Plugin, kinds
 from safelight.processors import Processor
 from safelight.sources import Source
+from safelight.units import Size, written
 from safelight.web.metrics import exposition
 from safelight.web.server import create
 

@@ -131,8 +131,7 @@ class Documents:
         if not _SHA256.fullmatch(sha256):
             return None
         try:
-            packed = self._whole(sha256).read_bytes()
-            unpacked = zstandard.ZstdDecompressor().decompress(packed, max_output_size=MOST_BYTES)
+            unpacked = _unpacked(self._whole(sha256))
             return Document(unpacked.decode(), altered=digest(unpacked).hexdigest() != sha256)
         except (OSError, zstandard.ZstdError, UnicodeDecodeError):
             return None
@@ -217,12 +216,14 @@ class Documents:
             sync_directory(self.directory)
             sync_directory(self.directory.parent)
         earlier = {} if len(texts) == count else self._earlier(sha256, count)
-        if len(earlier.keys() | texts.keys()) < count:
+        pieces = texts
+        if len(earlier.keys() | texts.keys()) == count:
+            pieces = _read_parts(earlier) | texts
+        if len(pieces) < count:
             for number, part in texts.items():
                 _write(folder / f"{sha256}.{number}-{count}{_PART}", part)
             return
-        pieces = {number: _unpacked(path) for number, path in earlier.items() if number not in texts}
-        _write(whole, "".join((pieces | texts)[number] for number in range(count)))
+        _write(whole, "".join(pieces[number] for number in range(count)))
         for path in folder.glob(f"{sha256}.*{_PART}"):
             path.unlink()
 
@@ -263,8 +264,23 @@ def _fill(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
-def _unpacked(path: Path) -> str:
-    return zstandard.ZstdDecompressor().decompress(path.read_bytes(), max_output_size=MOST_BYTES).decode()
+def _read_parts(paths: dict[int, Path]) -> dict[int, str]:
+    """Their texts. A damaged one is removed: its sender repeats it, and meanwhile others must go on."""
+    texts = {}
+    for number, path in paths.items():
+        try:
+            texts[number] = _unpacked(path).decode()
+        except (zstandard.ZstdError, UnicodeDecodeError):
+            path.unlink()
+    return texts
+
+
+def _unpacked(path: Path) -> bytes:
+    """Raises ZstdError also for more than MOST_BYTES, which it would make room for because the file says so."""
+    packed = path.read_bytes()
+    if zstandard.frame_content_size(packed) > MOST_BYTES:
+        raise zstandard.ZstdError("more than a document may have")
+    return zstandard.ZstdDecompressor().decompress(packed, max_output_size=MOST_BYTES)
 
 
 def _flagged(batch: Batch, refused: dict[int, tuple[str, str]]) -> Batch:

@@ -50,5 +50,16 @@ def _plain(value: Any) -> Any:
 
 
 def dump(value: Any) -> bytes:
-    """As JSON."""
-    return msgspec.json.encode(value, enc_hook=str)
+    """As JSON, which has neither NaN (it becomes null) nor half of a surrogate pair (it becomes `?`)."""
+    try:
+        return msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:  # of a prompt or a workflow, where `\\ud800` may stand
+        return msgspec.json.encode(_whole(value), enc_hook=str)
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_whole(name): _whole(inner) for name, inner in value.items()}
+    return [_whole(inner) for inner in value] if isinstance(value, list) else value

@@ -19,6 +19,7 @@ from support.running import running
 from support.runs import fill, stories, story
 
 NOW = datetime.now(UTC).replace(microsecond=0)
+STRANGE = ("nightly/42", "a%2Fb c?#é", "../up")
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 
 
@@ -86,7 +87,8 @@ def pictures(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, pictures):
     root = tmp_path_factory.mktemp("runs")
-    fill(root / "data", [*stories(NOW), pictures])
+    strange = [story("queued", NOW - timedelta(minutes=3), run_id=run_id, instance="lab") for run_id in STRANGE]
+    fill(root / "data", [*stories(NOW), pictures, *strange])
     with comfyui() as port:
         source = f'[[sources]]\ntype = "comfyui"\nurl = "http://127.0.0.1:{port}"\ninstance = "lab"\noptional = true\n'
         with running(root, source) as server:
@@ -155,6 +157,15 @@ def test_an_image_comes_from_this_machine_or_from_the_comfyui_that_has_it(server
         assert headers["Content-Disposition"] == "inline"
         assert "private" in headers["Cache-Control"]
     assert any("filename=there.png" in path for path in View.asked)
+
+
+def test_a_run_whose_submitter_chose_a_strange_id_is_found(server):
+    for run_id in STRANGE:
+        found = server.get(f"/runs/{urllib.parse.quote(run_id, safe='')}")
+        assert found["id"] == run_id
+        prompt = server.get(f"/runs/{urllib.parse.quote(run_id, safe='')}/prompt")
+        assert prompt.keys() == {node["id"] for node in found["graph"]["nodes"]}
+    assert server.cli("run", "nightly/42", "--json").stdout
 
 
 def test_nothing_but_an_image_is_ever_served(server):

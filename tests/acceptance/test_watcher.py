@@ -96,7 +96,7 @@ async def test_every_way_a_run_can_go_is_told_and_its_client_misses_nothing(comf
     assert ends["interrupted"]["ran_ms"] > 500
     assert max(Counter(event["id"] for event in read.events).values()) == 1
     alarms = [e["event"] for e in read.events if e["level"] in {"ERROR", "CRITICAL"} and e["event"] != "log"]
-    assert Counter(alarms) == {"node_failed": 2, "run_failed": 2, "run_rejected": 1}
+    assert Counter(alarms) == {"node_failed": 2, "run_rejected": 1}
 
 
 @pytest.mark.anyio

@@ -341,7 +341,7 @@ class Teller:
         more = {"duration_ms": ms, "traceback": TRACE + f"{error_type}: {message}\n", "inputs": inputs}
         first = message.partition("\n")[0]
         self.say("node_failed", "ERROR", **wrong, **more, memory=memory, message=first)
-        self.say("run_failed", "ERROR", **wrong, ran_ms=self.ran_ms(), message=first, vram_peak_mb=self.peak_mb)
+        self.say("run_failed", "WARNING", **wrong, ran_ms=self.ran_ms(), message=first, vram_peak_mb=self.peak_mb)
         return self.done()
 
     def done(self) -> Story:
@@ -492,8 +492,9 @@ def _lost(kind: str, at: datetime, **options: Any) -> Story:
     teller.begin("3")
     teller.steps("3", 20, 230, upto=13)
     teller.sampled()
-    teller.wait(2_000)
     last = {"ram_used_mb": 61_870.0, "vram_used_mb": teller.used_mb, "was": "running"}
+    last["last_seen_at"] = teller.now.isoformat()
+    teller.wait(2_000)
     proof = "memory.events: oom_kill 1"
     teller.say("run_lost", "ERROR", message="The process ended in KSampler", proof=proof, **last, **teller.who("3"))
     return teller.done()

@@ -29,6 +29,7 @@ class Studio:
     """What the node pack says that it is called."""
     rejection: dict[str, Any] | None = None
     queue: list[Any] = field(default_factory=list)
+    history: dict[str, Any] = field(default_factory=dict)
     submitted: list[dict[str, Any]] = field(default_factory=list)
     uploads: list[str] = field(default_factory=list)
     url: str = ""
@@ -37,6 +38,8 @@ class Studio:
         """An answer."""
         if path == "/queue":
             return 200, {"queue_running": [], "queue_pending": self.queue}
+        if path == "/history":
+            return 200, self.history
         if path == "/system_stats":
             return 200, {"system": {"comfyui_version": self.version, "python_version": "3.11.7 (main)"}, "devices": []}
         if path == "/safelight/state" and self.instance:

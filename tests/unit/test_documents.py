@@ -138,6 +138,23 @@ def test_a_damaged_document_is_not_there(documents):
     assert documents.get(hashed(PROMPT)) is None
 
 
+def test_a_document_that_unpacks_to_more_than_anybody_sends_is_not_read(documents, monkeypatch):
+    take(documents, *rows(*parts(PROMPT)))
+    monkeypatch.setattr(room, "MOST_BYTES", len(PROMPT.encode()) - 1)
+    assert documents.get(hashed(PROMPT)) is None
+
+
+def test_a_damaged_part_is_waited_for_again_and_holds_up_nothing(documents):
+    first, *rest = parts(PROMPT)
+    take(documents, *rows(first))
+    (path,) = documents.directory.rglob("*.part")
+    path.write_bytes(b"nonsense")
+    assert take(documents, *rows(*rest)) == []
+    assert documents.get(hashed(PROMPT)) is None
+    take(documents, *rows(first))
+    assert documents.get(hashed(PROMPT)) == PROMPT
+
+
 def test_nobody_else_may_read_a_document(documents):
     take(documents, *rows(*parts(PROMPT)))
     assert {path.stat().st_mode & 0o077 for path in documents.directory.rglob("*")} == {0}

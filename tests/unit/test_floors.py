@@ -14,7 +14,7 @@ FLOORS = (
     {"batch", "plugin", "rows"},
     {"query"},
     {"store"},
-    {"services"},
+    {"services", "units"},
     {"tail"},
     {"processors"},
     {"documents"},

@@ -10,19 +10,9 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from ..query.ast import Filter
+from ..units import written
 
-_UNITS: Final = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 _WORDS: Final = {">": "more than", "<": "fewer than"}
-
-
-def written(length: timedelta) -> str:
-    """A duration as people write it, to the millisecond: `5m`, `1h30m`."""
-    rest, parts = length // timedelta(milliseconds=1), []
-    for unit, size in _UNITS:
-        if rest >= size:
-            parts.append(f"{rest // size}{unit}")
-            rest %= size
-    return "".join(parts) or "0s"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, 
 from pydantic_core import PydanticCustomError
 
 from ..errors import QueryError
-from ..query.times import duration
-from .condition import Count, Match, written
+from ..units import Duration
+from .condition import Count, Match
 from .when import parse
 
 
@@ -34,13 +34,6 @@ When = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": "string"}),
 ]
-Length = Annotated[
-    timedelta,
-    BeforeValidator(_reader("duration", duration)),
-    PlainSerializer(written),
-    Field(gt=timedelta()),
-    WithJsonSchema({"type": "string"}),
-]
 
 
 class Rule(BaseModel):
@@ -54,9 +47,9 @@ class Rule(BaseModel):
     """The condition, in one line."""
     severity: int = Field(default=2, ge=1, le=3)
     """1 is kept and shown, and sent only to channels that say `severity = 1`; 2 is for the team; 3 for everybody."""
-    repeat: Length = timedelta(minutes=5)
+    repeat: Duration = timedelta(minutes=5)
     """The same alert is told at most this often; what happens in between is counted."""
-    resolve_after: Length = timedelta(minutes=10)
+    resolve_after: Duration = timedelta(minutes=10)
     """A match is over when nothing more happened for this long; a window when its condition no longer holds."""
     enabled: bool = True
     """`false` keeps the rule in the file without judging it."""

@@ -22,13 +22,20 @@ _OF_NODES: Final = frozenset(
         Name.NODE_CACHED,
         Name.NODE_FINISHED,
         Name.NODE_FAILED,
+        Name.NODE_BLOCKED,
         Name.MODEL_LOADED,
         Name.RUN_INTERRUPTED,
         Name.RUN_LOST,
     }
 )
-_ENDS: Final = (Name.NODE_FAILED, Name.NODE_FINISHED, Name.NODE_CACHED)
-"""The weightiest first: a node that failed is not finished, and one that finished was not taken from the cache."""
+_ENDS: Final = {
+    Name.NODE_FAILED: "failed",
+    Name.NODE_BLOCKED: "blocked",
+    Name.NODE_FINISHED: "finished",
+    Name.NODE_CACHED: "cached",
+}
+"""The weightiest first: a node that failed is not finished, and one that finished was not taken from the cache. One
+that was given an ExecutionBlocker may be told as finished too: it did nothing."""
 _MEASURED: Final = ("vram_before_mb", "vram_peak_mb", "vram_used_mb", "torch_peak_mb", "ram_used_mb")
 
 
@@ -79,7 +86,6 @@ def _execution(
     since = begun[0] if begun else _before(end) if end else node.events[0]["timestamp"]
     current = _state(end, state)
     kind = text(node.said("node"))
-    failed = end is not None and end["event"] == Name.NODE_FAILED
     progress = node.named(Name.NODE_PROGRESS)
     newest = progress[-1]["attributes"] if progress else {}
     inputs, outputs = node.said("inputs"), node.said("outputs")
@@ -102,16 +108,22 @@ def _execution(
         "max": number(newest.get("max")),
         "inputs": inputs if isinstance(inputs, dict) else {},
         "outputs": outputs if isinstance(outputs, list) else [],
-        "error": {"type": end["error_type"], "message": end["error_message"], "traceback": end["traceback"]}
-        if failed and end
-        else None,
+        "error": _error(end, current) if end else None,
     }
+
+
+def _error(end: Row, current: str) -> dict[str, Any] | None:
+    if current == "blocked":
+        return {"type": "ExecutionBlocker", "message": end["message"], "traceback": None}
+    if current != "failed":
+        return None
+    return {"type": end["error_type"], "message": end["error_message"], "traceback": end["traceback"]}
 
 
 def _state(end: Row | None, run: str) -> str:
     """A node that never ended was cut short by the end of its run, whatever that was."""
     if end is not None:
-        return {Name.NODE_FAILED: "failed", Name.NODE_FINISHED: "finished"}.get(end["event"], "cached")
+        return _ENDS[end["event"]]
     return {State.RUNNING: "running", State.QUEUED: "running", State.FINISHED: "finished"}.get(
         State(run), "interrupted"
     )
@@ -120,7 +132,10 @@ def _state(end: Row | None, run: str) -> str:
 def _before(end: Row) -> datetime:
     """When a node began whose start nobody told."""
     at: datetime = end["timestamp"]
-    return at - timedelta(milliseconds=number(end["duration_ms"]) or 0)
+    try:
+        return at - timedelta(milliseconds=number(end["duration_ms"]) or 0)
+    except OverflowError:  # longer than there is a calendar
+        return at
 
 
 def _duration(end: Row | None, current: str, since: datetime, ended_at: datetime | None) -> float | None:

@@ -15,6 +15,7 @@ LOOK_BACK: Final = timedelta(days=7)
 PROOF_WITHIN: Final = timedelta(seconds=60)
 """A kill for lack of memory, so close to the last sign of life of a run, is taken for its cause."""
 _ENDED: Final = ", ".join(f"'{name}'" for name in RUN_ENDED_ANYHOW)
+_SEEN_TO_END: Final = ", ".join(f"'{name}'" for name in RUN_ENDED_ANYHOW if name != Name.RUN_LOST)
 _COLUMNS: Final = f"""
 SELECT seq, workflow_id, event, timestamp, instance, host, source, workflow_name,
        CASE WHEN event IN ('{Name.RUN_QUEUED}', '{Name.RUN_LOST}', '{Name.RUN_RESUBMITTED}') THEN attributes END AS said
@@ -23,15 +24,20 @@ SELECT seq, workflow_id, event, timestamp, instance, host, source, workflow_name
    AND event IN ('{Name.RUN_QUEUED}', '{Name.RUN_STARTED}', '{Name.RUN_RESUBMITTED}', {_ENDED})
 """  # noqa: S608 - constants of ours
 _MOVED: Final = f"SELECT * FROM ({_COLUMNS}) ORDER BY seq"  # noqa: S608
+_RUNS_WITH: Final = "(SELECT workflow_id FROM events WHERE workflow_id IS NOT NULL AND event IN ({}))"
 _LEFT_OPEN: Final = f"""
-SELECT * FROM ({_COLUMNS})
- WHERE event IN ('{Name.RUN_LOST}', '{Name.RUN_RESUBMITTED}')
-    OR (event = '{Name.RUN_QUEUED}' AND contains(said, '"replay_of"'))
-    OR workflow_id NOT IN (SELECT workflow_id FROM events WHERE workflow_id IS NOT NULL AND event IN ({_ENDED}))
+WITH steps AS MATERIALIZED ({_COLUMNS})
+SELECT * FROM steps
+ WHERE event = '{Name.RUN_RESUBMITTED}'
+    OR (event = '{Name.RUN_LOST}' AND workflow_id NOT IN {_RUNS_WITH.format(_SEEN_TO_END)})
+    OR (event <> '{Name.RUN_LOST}' AND workflow_id IN (SELECT workflow_id FROM steps
+        WHERE event = '{Name.RUN_QUEUED}' AND contains(said, '"replay_of"')))
+    OR workflow_id NOT IN {_RUNS_WITH.format(_ENDED)}
  ORDER BY seq
 """  # noqa: S608
 _NODES: Final = tuple(
-    name.value for name in (Name.NODE_STARTED, Name.NODE_FINISHED, Name.NODE_FAILED, Name.NODE_CACHED)
+    name.value
+    for name in (Name.NODE_STARTED, Name.NODE_FINISHED, Name.NODE_FAILED, Name.NODE_CACHED, Name.NODE_BLOCKED)
 )
 
 
@@ -69,7 +75,8 @@ def moved(store: Store, after_seq: int, upto_seq: int) -> list[Step]:
 
 
 def left_open(store: Store, now: datetime, upto_seq: int) -> list[Step]:
-    """The same since LOOK_BACK, of runs that have not ended; and every loss and resubmission. Raises StoreError."""
+    """The same since LOOK_BACK, of runs that have not ended; and every resubmission, with the end of what it made,
+    and every loss of a run that was not seen to end after all. Raises StoreError."""
     return _steps(store, _LEFT_OPEN, Span(start=now - LOOK_BACK, upto_seq=upto_seq))
 
 

@@ -17,10 +17,12 @@ from typing import Final
 from ..query import runs as query
 from ..store import Store
 from .reading import decoded
-from .saved import saved
+from .saved import MOST_SAVED, saved
 
 MOST_BYTES: Final = 32 * 1024 * 1024
 """Of an image that is shown."""
+MOST_TOLD: Final = MOST_SAVED * 4
+"""Events about files of a run that are read; several witnesses may tell of each."""
 _BEGINNINGS: Final = (
     (b"\x89PNG\r\n\x1a\n", 0, "image/png"),
     (b"\xff\xd8\xff", 0, "image/jpeg"),
@@ -54,7 +56,7 @@ class Output:
 
 def output(store: Store, run_id: str, index: int) -> Output | None:
     """The file of that number of a run; None when there is none."""
-    rows = decoded(store.run(query.saved(run_id)).to_pylist())
+    rows = decoded(store.run(query.saved(run_id, MOST_TOLD)).to_pylist())
     one = next((one for one in saved(rows) if one["index"] == index), None)
     if one is None:
         return None

@@ -5,6 +5,7 @@ A value of the wrong type is no value; nothing here raises.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from math import isfinite
@@ -21,9 +22,12 @@ Row = Mapping[str, Any]
 
 def number(value: Any) -> float | None:
     """A finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return value
+    try:
+        return value if isfinite(value) else None
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def text(value: Any) -> str | None:
@@ -33,15 +37,21 @@ def text(value: Any) -> str | None:
 
 def attributes(row: Row) -> dict[str, Any]:
     """What an event says beside the columns."""
-    found = json_value(row["attributes"] or "{}")
+    try:
+        found = msgspec.json.decode(row["attributes"] or "{}")
+    except (msgspec.DecodeError, RecursionError):  # or nested so deeply that nobody can have meant it
+        return {}
     return found if isinstance(found, dict) else {}
 
 
-def json_value(written: str) -> Any:
-    """What a JSON text says; None when it is none, or nested so deeply that nobody can have meant it."""
+def document(written: str | None) -> Any:
+    """The value of a kept document; None when there is none, or a redaction of the user's own has cut into it.
+
+    A prompt may hold NaN: Python's JSON writes it, ComfyUI takes it.
+    """
     try:
-        return msgspec.json.decode(written)
-    except (msgspec.DecodeError, RecursionError):
+        return json.loads(written) if written is not None else None
+    except (ValueError, RecursionError):
         return None
 
 
@@ -59,7 +69,7 @@ def time_of(written: str | None) -> datetime | None:
     """The time that `moment` wrote; None for none, and for one before the year 1000, which it cannot write."""
     try:
         return datetime.fromisoformat(written).astimezone(UTC) if written else None
-    except ValueError:
+    except (ValueError, OverflowError):  # no time, or one that its zone puts beyond the calendar
         return None
 
 

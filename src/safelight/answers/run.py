@@ -14,7 +14,7 @@ from ..store import Store
 from .asked import Asked
 from .curve import curve
 from .executions import executions
-from .reading import Row, decoded, json_value, span_around, text, time_of
+from .reading import Row, decoded, document, span_around, text, time_of
 from .run_summary import Told, attribute_of, state, summary
 from .saved import saved, shown
 from .usual import usual, usual_nodes
@@ -75,9 +75,8 @@ def _documents(get: GetDocument, said: Any) -> dict[str, Any]:
     found = {}
     for kind in ("prompt", "workflow"):
         digest = text(said(Name.RUN_QUEUED, f"{kind}_sha256") or said(Name.RUN_REJECTED, f"{kind}_sha256"))
-        written = get(digest) if digest else None
-        value = json_value(written) if written is not None else None
-        if value is not None:  # a redaction of the user's own may have cut through it
+        value = document(get(digest)) if digest else None
+        if value is not None:
             found[kind] = value
     return found
 

@@ -15,7 +15,7 @@ from ..query import runs as query
 from ..query.run_states import ENDED, RUN_ENDS, State, state_of
 from ..query.sql import Span
 from ..store import Store
-from .reading import Row, attributes, between, decoded, greatest, moment, number, text
+from .reading import Row, attributes, between, decoded, greatest, moment, number, text, time_of
 from .usual import usual
 
 Run = dict[str, Any]
@@ -78,7 +78,7 @@ def summary(told: Told, now: datetime) -> Run:
     said = attribute_of(events)
     queued_at = queued["timestamp"] if queued else None
     started_at = started["timestamp"] if started else None if queued_at else figures["first_at"]
-    ended_at = end["timestamp"] if end else None
+    ended_at = over_at(end, current)
     if current is State.REJECTED:
         started_at = None
     return {
@@ -94,7 +94,7 @@ def summary(told: Told, now: datetime) -> Run:
         "started_at": moment(started_at),
         "ended_at": moment(ended_at),
         "queue_ms": number(said(Name.RUN_STARTED, "queue_ms")) or between(queued_at, started_at),
-        "duration_ms": duration(end, started_at, current),
+        "duration_ms": duration(end, started_at, ended_at, current),
         "nodes": node_counts(figures, said),
         "vram_peak_mb": greatest(figures["vram_peak_mb"], said(Name.RUN_FINISHED, "vram_peak_mb")),
         "ram_peak_mb": greatest(figures["ram_used_mb"], said(Name.RUN_FINISHED, "ram_peak_mb")),
@@ -145,21 +145,29 @@ def attribute_of(events: Sequence[Row]) -> Any:
     return look
 
 
-def duration(end: Row | None, started_at: datetime | None, current: State) -> float | None:
+def over_at(end: Row | None, current: State) -> datetime | None:
+    """When it ended. A lost run: when it was last heard of, as nobody may have been there to miss it for days."""
+    if end is None:
+        return None
+    last_seen = time_of(text(end["attributes"].get("last_seen_at"))) if current is State.LOST else None
+    return last_seen or end["timestamp"]
+
+
+def duration(end: Row | None, started_at: datetime | None, ended_at: datetime | None, current: State) -> float | None:
     """How long the run ran. A duration beside a node is that node's, not the run's."""
     if end is None or current is State.REJECTED:
         return None
     own = number(end["duration_ms"]) if not end["node_id"] else None
     return next(
         (ms for ms in (own, number(end["attributes"].get("ran_ms"))) if ms is not None),
-        between(started_at, end["timestamp"]),
+        between(started_at, ended_at),
     )
 
 
 def node_counts(figures: Row, said: Any) -> dict[str, int | None]:
-    """Each node once: one that failed is not also finished, and one that finished was not cached."""
+    """Each node once: one that failed or was blocked is not also finished, and one that finished was not cached."""
     failed = set(figures["failed"]) - {None}
-    finished = set(figures["finished"]) - failed - {None}
+    finished = set(figures["finished"]) - failed - set(figures["blocked"]) - {None}
     cached = set(figures["cached"]) - finished - failed - {None}
     total = number(said(Name.RUN_QUEUED, "node_count"))
     counts = {"finished": len(finished), "cached": len(cached)}

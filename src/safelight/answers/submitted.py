@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -15,6 +14,7 @@ from ..documents import Documents
 from ..errors import NoSuchEvent
 from ..query.sql import Sql
 from ..store import Store
+from .reading import attributes, document
 
 _WITNESSES: Final = 4
 """A run is queued once, and seldom told of by more than one witness."""
@@ -30,11 +30,7 @@ class _Told:
     def document(self, documents: Documents, kind: str) -> Any:
         """The JSON value of its prompt, workflow or extra; None when that is not kept, or nobody can read it now."""
         sha256 = self.attributes.get(f"{kind}_sha256")
-        text = documents.get(sha256) if isinstance(sha256, str) else None
-        try:
-            return json.loads(text) if text is not None else None
-        except (ValueError, RecursionError):  # redaction on the way in may have cut into it
-            return None
+        return document(documents.get(sha256)) if isinstance(sha256, str) else None
 
 
 def submitted(store: Store, documents: Documents, run_id: str) -> Submission:
@@ -42,7 +38,7 @@ def submitted(store: Store, documents: Documents, run_id: str) -> Submission:
 
     Raises NoSuchEvent for an unknown run and for one whose prompt was not kept, with the reason.
     """
-    told = [_told(row) for row in _rows(store, run_id)]
+    told = [_Told(row, attributes(row)) for row in _rows(store, run_id)]
     if not told:
         raise NoSuchEvent("replay.no_such_run", run=run_id)
     for one in told:
@@ -75,11 +71,3 @@ def _rows(store: Store, run_id: str) -> list[dict[str, Any]]:
     condition = Sql("workflow_id = ? AND event IN ('run_queued', 'run_rejected')", (run_id,))
     table: pa.Table = store.newest(condition, limit=_WITNESSES)
     return list(table.to_pylist())
-
-
-def _told(row: dict[str, Any]) -> _Told:
-    try:
-        attributes = json.loads(row["attributes"] or "{}")
-    except ValueError:
-        attributes = {}
-    return _Told(row, attributes if isinstance(attributes, dict) else {})

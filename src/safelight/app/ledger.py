@@ -64,8 +64,9 @@ class Ledger:
                     self.given_up.add(step.run_id)
             elif step.event == Name.RUN_LOST:
                 self._lose(step, was_running=said.get("was") != "queued")
-            elif step.event in RUN_ENDED_ANYHOW:
+            elif step.event in RUN_ENDED_ANYHOW:  # if it was thought lost, it was not
                 self.open.pop(step.run_id, None)
+                self.lost.pop(step.run_id, None)
             else:
                 if isinstance(said.get("replay_of"), str):
                     self._repeated(said["replay_of"], step.run_id)

@@ -17,6 +17,7 @@ from ..alerts.engine import Note, silent
 from ..answers.open_runs import left_open
 from ..answers.submitted import submitted
 from ..comfyui import bundle
+from ..comfyui.client import Client
 from ..comfyui.replay import Submission, faults, submit
 from ..documents import Documents
 from ..errors import InputError, PromptRejected, SafelightError, ServiceError
@@ -28,6 +29,8 @@ from .targets import Target, Targets
 
 BUNDLE_S: Final = 600.0
 """How long an answer may take when it has to read models of many GB first."""
+_LATELY: Final = 100
+"""Runs of ComfyUI's history among which one that we submitted before a crash of ours is looked for."""
 _WANTED: Final = {"never": (), "queued": ("queued",), "all": ("queued", "running")}
 
 
@@ -58,6 +61,7 @@ class Resubmitter:
         self._note = note
         self._language = language
         self._one_at_a_time = anyio.Lock()
+        self._since = datetime.now(UTC)
         self._settled: set[str] = set()  # lost runs that were submitted again, of which the store may not tell yet
 
     async def find(self, run_id: str) -> Submission:
@@ -100,7 +104,7 @@ class Resubmitter:
                 return True
             try:
                 target = await self.targets.of(lost.instance)
-                if not await _is_there(target, lost.run_id):
+                if not await _is_there(target, lost.run_id, ended_too=lost.at < self._since):
                     await self._submit(await self.find(lost.run_id), target)
             except ServiceError as error:
                 if not isinstance(error, PromptRejected):
@@ -178,12 +182,23 @@ def _queued(ledger: Ledger, instance: str | None) -> list[str]:
     ]
 
 
-async def _is_there(target: Target, run_id: str) -> bool:
-    """Whether ComfyUI has it again already: we were stopped after submitting it and before writing that down."""
+async def _is_there(target: Target, run_id: str, *, ended_too: bool) -> bool:
+    """Whether ComfyUI has it again, or had: we were stopped after submitting it and before writing that down."""
     async with target.client() as client:
         queue = await client.queue()
-    items = [*queue["queue_running"], *queue["queue_pending"]]
-    return any(_replay_of(item) == run_id for item in items)
+        ended = await _ended(client) if ended_too else ()
+    return any(_replay_of(item) == run_id for item in (*queue["queue_running"], *queue["queue_pending"], *ended))
+
+
+async def _ended(client: Client) -> list[Any]:
+    """What ran there lately, as far as it can be read."""
+    try:
+        history = await client.history(_LATELY)
+    except ServiceError as error:
+        if error.key == "comfyui.too_large":
+            return []
+        raise
+    return [entry.get("prompt") for entry in history.values() if isinstance(entry, dict)]
 
 
 def _replay_of(item: Any) -> Any:

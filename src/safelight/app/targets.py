@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlsplit
+
+import httpx
 
 from ..comfyui.client import Client
 from ..errors import InputError, ServiceError
@@ -29,12 +32,14 @@ class Target:
 
 
 class Targets:
-    """The ComfyUI instances that are configured, by name and by address."""
+    """The ComfyUI instances that are configured, by name and by address. A name that two of them have says of neither
+    where its runs belong."""
 
     def __init__(self, sources: Sequence[Source], hostname: str | None = None) -> None:
         self._sources = [source for source in sources if isinstance(source, ComfyUI)]
         self._hostname = hostname or socket.gethostname()
-        self._named = {source.called(): source for source in self._sources}
+        names = Counter(source.called() for source in self._sources)
+        self._named = {source.called(): source for source in self._sources if names[source.called()] == 1}
 
     async def of(self, instance: str | None) -> Target:
         """Where runs of this instance are submitted. Raises InputError when nobody knows."""
@@ -42,7 +47,7 @@ class Targets:
         if source is not None:
             return _target(source)
         host, _, port = (instance or "").rpartition(":")
-        if host == self._hostname and port.isascii() and port.isdigit():  # as the node pack names itself
+        if host == self._hostname and _is_port(port):  # as the node pack names itself
             return Target(f"http://127.0.0.1:{port}")
         raise InputError("replay.no_address", instance=instance or "ComfyUI")
 
@@ -55,8 +60,8 @@ class Targets:
                 return _target(source)
         try:
             parts = urlsplit(where)
-            proper = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-        except ValueError:
+            proper = parts.scheme in {"http", "https"} and bool(httpx.URL(where).host) and parts.port != 0
+        except (ValueError, httpx.InvalidURL):
             proper = False
         if not proper:
             raise InputError("replay.bad_address", url=where)
@@ -78,6 +83,10 @@ class Targets:
                 if source.instance is None and (name := await _own_name(source)):
                     self._named[name] = source
         return self._named.get(instance)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 1 << 16
 
 
 async def _own_name(source: ComfyUI) -> str | None:

@@ -39,11 +39,9 @@ class Upkeep:
 
     def once(self) -> None:
         """Remove what is older or more than the configuration keeps. Documents go by age alone: they take little."""
-        try:
-            tidied = self._documents.tidy(self._retention.age)
-            if self._retention.age is None and self._retention.size is None:
-                return
+        try:  # events first: they take the room
             removed = self._store.retain(self._retention.age, self._retention.size)
+            tidied = self._documents.tidy(self._retention.age)
         except StoreError as error:
             self._journal.note(Name.RETENTION_APPLIED, error.render(self._language), "ERROR")
             return

@@ -70,8 +70,16 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(0)
     except QueryError as error:
-        click.echo(f"{error.render(LANGUAGE)}\n{error.caret()}", err=True)
+        _tell(f"{error.render(LANGUAGE)}\n{error.caret()}")
         sys.exit(2)
     except SafelightError as error:
-        click.echo(error.render(LANGUAGE), err=True)
+        _tell(error.render(LANGUAGE))
         sys.exit(1)
+
+
+def _tell(mistake: str) -> None:
+    """It may quote what somebody else wrote: a ComfyUI's answer, a name in a bundle."""
+    from .output import harmless  # noqa: PLC0415 - only when it is needed
+
+    for line in mistake.split("\n"):
+        click.echo(harmless(line), err=True)

@@ -116,6 +116,11 @@ def _shown(value: Any) -> str:
     return str(value)
 
 
+def what_happened(event: Mapping[str, Any]) -> str:
+    """Its message. What the node pack tells has none: the error it tells of, or the name of the event."""
+    return str(event.get("message") or event.get("error_message") or event.get("event") or "")
+
+
 def event_line(event: Mapping[str, Any]) -> str:
     """One event on one line, as `tail` prints it."""
     where = event.get("instance") or event.get("service") or ""

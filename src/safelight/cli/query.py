@@ -50,7 +50,10 @@ def command(
     if "rows" in answer:
         output.show(answer["rows"][:limit], form, answer["columns"])
     else:
-        output.show(answer["events"], form, output.EVENT_COLUMNS if form == "table" else None)
+        events = answer["events"]
+        if form == "table":
+            events = [{**event, "message": output.what_happened(event)} for event in events]
+        output.show(events, form, output.EVENT_COLUMNS if form == "table" else None)
 
 
 def _decoded(answer: bytes) -> Any:

@@ -236,7 +236,7 @@ def _print_written(path: Path) -> None:
 
 def _print_new(answer: dict[str, str], *, as_json: bool) -> None:
     said = json.dumps(answer) if as_json else say("cli.replay.submitted", run=answer["run_id"], url=answer["to"])
-    click.echo(said)
+    click.echo(output.harmless(said))
 
 
 def _print_lost(answer: dict[str, Any], *, as_json: bool) -> None:
@@ -244,9 +244,9 @@ def _print_lost(answer: dict[str, Any], *, as_json: bool) -> None:
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
         for one in answer["resubmitted"]:
-            click.echo(say("cli.replay.lost_submitted", run=one["run_id"], new=one["new_id"]))
+            click.echo(output.harmless(say("cli.replay.lost_submitted", run=one["run_id"], new=one["new_id"])))
         for one in answer["failed"]:
-            click.echo(f"{one['run_id']}: {output.harmless(one['reason'])}", err=True)
+            click.echo(output.harmless(f"{one['run_id']}: {one['reason']}"), err=True)
         if not answer["resubmitted"] and not answer["failed"]:
             click.echo(say("cli.replay.nothing_lost"))
     if answer["failed"]:

@@ -22,13 +22,21 @@ from .amounts import lasting, memory, moment
 
 MOST_NODES: Final = 60
 """Lines of nodes, unless all are asked for: beyond, the short ones are summed up in one line."""
-_TOLD_ALWAYS: Final = frozenset({"failed", "running", "interrupted"})
+_TOLD_ALWAYS: Final = frozenset({"failed", "running", "interrupted", "blocked"})
+_UNTIMED: Final = frozenset({"cached", "blocked"})
+"""States of nodes that did nothing: instead of a time there is the word for it."""
 _LABEL: Final = 34
 _TIME: Final = 12
 _MEMORY: Final = 9
 _LEAST_BAR: Final = 12
 _LEAST_LABEL: Final = 10
-_COLOUR: Final = {"failed": "red", "interrupted": "yellow", "running": "cyan", "cached": "bright_black"}
+_COLOUR: Final = {
+    "failed": "red",
+    "interrupted": "yellow",
+    "blocked": "yellow",
+    "running": "cyan",
+    "cached": "bright_black",
+}
 _HEAD_COLOUR: Final = {
     "finished": "green",
     "failed": "red",
@@ -121,8 +129,8 @@ def _nodes(run: Run, columns: int, signs: Signs, now: datetime, *, everything: b
         yield _line(say("cli.run.queue"), label, bar, scale, lasting(waited), "", None)
     for one in shown:
         bar = _bar(one, scale, signs, last)
-        cached = one["state"] == "cached"
-        took = say("cli.run.cached") if cached else lasting(one["duration_ms"] or _so_far(one, last))
+        untimed = one["state"] in _UNTIMED
+        took = say(f"cli.run.{one['state']}") if untimed else lasting(one["duration_ms"] or _so_far(one, last))
         yield _line(_label(one), label, bar, scale, took, memory(one["vram_peak_mb"]), _COLOUR.get(one["state"]))
     if rest:
         together = lasting(sum(one["duration_ms"] or 0.0 for one in rest))
@@ -167,7 +175,7 @@ def _worth_a_line(executions: Sequence[Run]) -> tuple[list[Run], list[Run]]:
 
 
 def _bar(one: Run, scale: _Scale, signs: Signs, last: float) -> str:
-    if one["state"] == "cached":
+    if one["state"] in _UNTIMED:
         return ""
     start, still = one["offset_ms"], _so_far(one, last)
     end = start + (one["duration_ms"] if one["duration_ms"] is not None else still or 0.0)

@@ -115,7 +115,7 @@ async def write(path: Path, submission: Submission, client: Client | None) -> Ma
         if submission.extra:
             members["extra.json"] = submission.extra
         for member, value in members.items():
-            written = json.dumps(value, ensure_ascii=False, indent=2)
+            written = json.dumps(value, ensure_ascii=False, indent=2).encode("utf-8", "backslashreplace")
             await anyio.to_thread.run_sync(archive.writestr, member, written)
     return manifest
 
@@ -124,6 +124,8 @@ async def _carry(archive: zipfile.ZipFile, submission: Submission, client: Clien
     """Put the input files in that are there, of a size to be fetched, and of a name that is one everywhere."""
     carried: list[Carried] = []
     for name, kind in named_files(submission.prompt):
+        if len(carried) == MOST_MEMBERS - len(_FIXED):
+            break
         content = await fetch(client, name, kind) if is_plain(name) else None
         if content is not None:
             member = f"inputs/{len(carried):03d}-{_harmless(name)}"

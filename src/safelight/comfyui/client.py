@@ -62,7 +62,7 @@ class Client:
 
     async def history_of(self, run_id: str) -> dict[str, Any] | None:
         """What is remembered of one run; None when it has not ended, or is forgotten."""
-        entry = (await self._object("GET", f"/history/{quote(run_id, safe='')}")).get(run_id)
+        entry = (await self._object("GET", f"/history/{_in_path(run_id)}")).get(run_id)
         return entry if isinstance(entry, dict) else None
 
     async def jobs(self, limit: int = 200) -> dict[str, Any] | None:
@@ -79,7 +79,7 @@ class Client:
 
     async def object_info(self, class_type: str) -> dict[str, Any] | None:
         """What is known of a node class; None when it is not installed."""
-        known = (await self._object("GET", f"/object_info/{quote(class_type, safe='')}")).get(class_type)
+        known = (await self._object("GET", f"/object_info/{_in_path(class_type)}")).get(class_type)
         return known if isinstance(known, dict) else None
 
     async def submit(self, prompt: Mapping[str, Any], extra_data: Mapping[str, Any]) -> str:
@@ -189,6 +189,9 @@ class Client:
         raise ServiceError("comfyui.failed", url=self.url, path=path, status=status, start=_start(body))
 
     async def _ask(self, method: str, path: str, **request: Any) -> tuple[int, bytes]:
+        if "json" in request:  # not by httpx, which refuses NaN; a prompt that holds one was taken before
+            request["content"] = json.dumps(request.pop("json"))
+            request["headers"] = {"Content-Type": "application/json"}
         status, body, _ = await self._send(self._http.build_request(method, f"{self.url}{path}", **request), path)
         return status, body
 
@@ -217,6 +220,10 @@ class Client:
                 "comfyui.unreachable", url=self.url, reason=str(error) or type(error).__name__
             ) from error
         return answer.status_code, bytes(body), answer.headers
+
+
+def _in_path(name: str) -> str:
+    return quote(name, safe="", errors="replace")  # half of a surrogate pair has no UTF-8
 
 
 def _decoded(body: bytes) -> Any:

@@ -151,10 +151,11 @@ def last_sign_of_life(spool: Path, host: str, instance: str | None) -> tuple[Pat
     """
     word = re.sub(r"[^A-Za-z0-9._]+", "_", host).strip("._")[:60]
     signs = [
-        (max(file.stat().st_mtime for file in files), folder)
+        (written_at, folder)
         for folder in _listed(spool)
         if folder.name.startswith(f"comfyui-{word}-") and (files := [*folder.glob("*.ndjson")])
         if instance is None or _instance(files) == instance
+        if (written_at := max(filter(None, map(_written_at, files)), default=None))
     ]
     return (max(signs)[1], max(signs)[0]) if signs else None
 
@@ -251,6 +252,13 @@ def _hash(path: Path) -> str | None:
     try:
         return sha256(path.read_bytes()).hexdigest()
     except OSError:
+        return None
+
+
+def _written_at(file: Path) -> float | None:
+    try:
+        return file.stat().st_mtime
+    except OSError:  # read meanwhile, and deleted
         return None
 
 

@@ -22,6 +22,8 @@ HEIGHT: Final = 58.0
 MOST_NODES: Final = 10_000
 MOST_DEPTH: Final = 8
 """Of sub-graphs in sub-graphs."""
+MOST_LOOKED_AT: Final = 100_000
+"""Nodes and links of a workflow; six definitions that hold each other six times are millions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _author(workflow: Mapping[str, Any]) -> tuple[dict[str, _Drawn], _Types]:
     inside = {one["id"]: one for one in _objects(listed) if isinstance(one.get("id"), str)}
     drawn: dict[str, _Drawn] = {}
     types: _Types = {}
-    _gather(workflow, "", (0.0, 0.0), inside, drawn, types, 0)
+    _gather(workflow, "", (0.0, 0.0), inside, drawn, types, 0, iter(range(MOST_LOOKED_AT)))
     return drawn, types
 
 
@@ -120,8 +122,10 @@ def _gather(
     drawn: dict[str, _Drawn],
     types: _Types,
     depth: int,
+    left: Iterator[int],
 ) -> None:
-    for node in _objects(graph.get("nodes")):
+    """`left` runs out when MOST_LOOKED_AT nodes and links were looked at."""
+    for node, _ in zip(_objects(graph.get("nodes")), left, strict=False):
         if len(drawn) >= MOST_NODES or not isinstance(node.get("id"), int | str):
             continue
         node_id = f"{prefix}{node['id']}"
@@ -133,10 +137,10 @@ def _gather(
             drawn[node_id] = placed
         definition = inside.get(node["type"]) if isinstance(node.get("type"), str) else None
         if definition is not None and depth < MOST_DEPTH:
-            left, top = _corner(definition)
-            moved = (placed.x - left, placed.y - top)
-            _gather(definition, f"{node_id}:", moved, inside, drawn, types, depth + 1)
-    for link in _links(graph.get("links")):
+            begin_x, begin_y = _corner(definition)
+            moved = (placed.x - begin_x, placed.y - begin_y)
+            _gather(definition, f"{node_id}:", moved, inside, drawn, types, depth + 1, left)
+    for link, _ in zip(_links(graph.get("links")), left, strict=False):
         source, slot, target, kind = link
         types[(f"{prefix}{source}", slot, f"{prefix}{target}")] = kind
         types.setdefault((f"{prefix}{source}", slot), kind)
@@ -172,5 +176,10 @@ def _pair(value: Any) -> tuple[float, float] | None:
     if not isinstance(value, list) or len(value) < 2:
         return None
     x, y = value[0], value[1]
-    fine = all(isinstance(each, int | float) and not isinstance(each, bool) and isfinite(each) for each in (x, y))
-    return (float(x), float(y)) if fine else None
+    if any(isinstance(each, bool) or not isinstance(each, int | float) for each in (x, y)):
+        return None
+    try:
+        place = (float(x), float(y))
+    except OverflowError:  # an integer of hundreds of digits
+        return None
+    return place if all(map(isfinite, place)) else None

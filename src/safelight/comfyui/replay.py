@@ -54,7 +54,8 @@ class Submission:
                 extra[name.removeprefix(f"{EXTRA}.")] = value
                 continue
             node_id, path, holder = _place(prompt, name)
-            holder[path[-1]] = _like(holder[path[-1]], value)
+            key = _key(holder, path[-1])
+            holder[key] = _like(holder[key], value)
             removed.discard(".".join((node_id, *path)))
         return replace(self, prompt=prompt, extra=extra, removed=tuple(one for one in self.removed if one in removed))
 
@@ -101,19 +102,31 @@ def faults(node_errors: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _place(prompt: dict[str, Any], name: str) -> tuple[str, _Path, dict[str, Any]]:
+def _place(prompt: dict[str, Any], name: str) -> tuple[str, _Path, Any]:
     """Where `12.api_key` stands: node, path within its inputs, what holds it. Node ids may hold dots and colons: the
     longest that fits is meant."""
     for node_id in sorted((one for one in prompt if name.startswith(f"{one}.")), key=len, reverse=True):
         rest = name.removeprefix(f"{node_id}.").removeprefix("inputs.")
-        holder = _mapping(prompt[node_id]).get("inputs")
+        holder: Any = _mapping(prompt[node_id]).get("inputs")
         path: _Path = ()
-        while isinstance(holder, dict):
-            if rest in holder:
+        while rest:
+            if _key(holder, rest) is not None:
                 return node_id, (*path, rest), holder
             head, _, rest = rest.partition(".")
-            holder, path = holder.get(head), (*path, head)
+            key = _key(holder, head)
+            if key is None:
+                break
+            holder, path = holder[key], (*path, head)
     raise InputError("replay.no_such_input", input=name)
+
+
+def _key(holder: Any, name: str) -> Any:
+    """What `name` is in an object or a list; None when it is not in there."""
+    if isinstance(holder, dict):
+        return name if name in holder else None
+    if isinstance(holder, list) and name.isascii() and name.isdecimal() and len(name) < 10 and int(name) < len(holder):
+        return int(name)
+    return None
 
 
 def _like(old: Any, given: str) -> Any:

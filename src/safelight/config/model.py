@@ -11,7 +11,7 @@ from ..alerts.rule import Rule
 from ..channels import Channel
 from ..processors import Processor
 from ..sources import Source
-from .units import Duration, Size
+from ..units import Duration, Size
 
 
 class Section(BaseModel):

@@ -281,7 +281,7 @@ class _Run:
         done = {"ran_ms": ms} if who else {"duration_ms": ms, "images": self._job.batch}
         return self._now(
             name,
-            level={Name.RUN_FAILED: "ERROR", Name.RUN_INTERRUPTED: "WARNING"}.get(Name(name), "INFO"),
+            level="WARNING" if name in {Name.RUN_FAILED, Name.RUN_INTERRUPTED} else "INFO",
             message=message,
             vram_peak_mb=round(self._peak_mb),
             ram_peak_mb=round(self._ram_mb),

@@ -33,6 +33,7 @@ class Daemon:
             transport=httpx.AsyncHTTPTransport(uds=str(socket)), base_url="http://docker", timeout=WAIT_S
         )
         self._prefix = ""
+        self._over: dict[str, Container] = {}  # as they ended: a machine may keep thousands
 
     async def containers(self, labels: Sequence[str] = ()) -> list[Container]:
         """All that have these labels, also those that do not run. Raises Absent without a daemon, InputError."""
@@ -40,18 +41,24 @@ class Daemon:
         try:
             self._prefix = self._prefix or f"/v{_agreed(await self._get('/version'))}"
             listed = await self._get(f"{self._prefix}/containers/json", all="true", filters=filters)
-            found = [await self._container(str(entry["Id"])) for entry in listed]
+            asked = [self._known(entry) or await self._container(str(entry["Id"])) for entry in listed]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._prefix = ""  # another daemon may answer next time
             raise self._nonsense(repr(error)) from error
         except (Absent, InputError):
             self._prefix = ""
             raise
-        return [container for container in found if container is not None]
+        found = [container for container in asked if container is not None]
+        self._over = {container.id: container for container in found if container.state in _ENDED}
+        return found
 
     async def close(self) -> None:
         """Hang up."""
         await self._client.aclose()
+
+    def _known(self, entry: dict[str, Any]) -> Container | None:
+        """A container that had ended before and has not been started since."""
+        return self._over.get(str(entry["Id"])) if entry.get("State") in _ENDED else None
 
     async def _container(self, id_: str) -> Container | None:
         told = await self._get(f"{self._prefix}/containers/{id_}/json")

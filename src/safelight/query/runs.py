@@ -136,7 +136,7 @@ def _equals(text: str, value: str | None) -> Sql:
 
 
 def told(ids: Sequence[str]) -> Sql:
-    """The events about these runs as a whole, in the order of time; only their latest where there are absurdly many."""
+    """The events about these runs as a whole, in the order of time; only the first where there are absurdly many."""
     return Sql(
         f'SELECT {_WHOLE} FROM "events" WHERE {_among(ids)} AND "event" IN {names(OF_RUNS)} '
         f'ORDER BY "timestamp", seq LIMIT {len(ids) * 100 + 1_000}',
@@ -145,8 +145,8 @@ def told(ids: Sequence[str]) -> Sql:
 
 
 def figures(ids: Sequence[str]) -> Sql:
-    """What each of these runs adds up to: `finished`, `cached`, `failed` nodes, `outputs`, peaks of memory, times
-    (`moved_at`: when something last happened in it, which a reading of memory is not).
+    """What each of these runs adds up to: `finished`, `cached`, `failed`, `blocked` nodes, `outputs`, peaks of memory,
+    times (`moved_at`: when something last happened in it, which a reading of memory is not).
 
     Nodes that a node expanded into (`5.0.0.1`) are part of that node: a prompt has no such ids.
     """
@@ -162,7 +162,8 @@ def figures(ids: Sequence[str]) -> Sql:
     return Sql(
         f'SELECT "workflow_id" AS id, min("timestamp") AS first_at, max("timestamp") AS last_at, '
         f"{nodes(Name.NODE_FINISHED)} AS finished, {nodes(Name.NODE_CACHED)} AS cached, "
-        f"{nodes(Name.NODE_FAILED)} AS failed, count(DISTINCT {saved}) AS outputs, "
+        f"{nodes(Name.NODE_FAILED)} AS failed, {nodes(Name.NODE_BLOCKED)} AS blocked, "
+        f"count(DISTINCT {saved}) AS outputs, "
         f'max("timestamp") FILTER ("event" NOT IN {names((Name.RUN_STUCK, Name.RESOURCES_SAMPLED))}) AS moved_at, '
         'greatest(max("vram_peak_mb"), max("vram_used_mb")) AS vram_peak_mb, max("ram_used_mb") AS ram_used_mb, '
         "bool_or(starts_with(\"event\", 'node_')) AS has_nodes, "
@@ -176,7 +177,7 @@ def figures(ids: Sequence[str]) -> Sql:
 
 def under_way(ids: Sequence[str]) -> Sql:
     """The nodes of these runs that began and did not end, the latest first, with the newest progress of each."""
-    over = names((Name.NODE_FINISHED, Name.NODE_FAILED, Name.NODE_CACHED))
+    over = names((Name.NODE_FINISHED, Name.NODE_FAILED, Name.NODE_CACHED, Name.NODE_BLOCKED))
     started = f"\"event\" = '{Name.NODE_STARTED}'"
     return Sql(
         'SELECT "workflow_id" AS id, "node_id", max("node") AS node, '
@@ -249,11 +250,11 @@ def events_of(run_id: str, most: int, most_alike: int) -> Sql:
     return Sql(f'SELECT {_WHOLE} FROM ({chosen}) ORDER BY "timestamp", seq', (run_id,))
 
 
-def saved(run_id: str) -> Sql:
-    """The files of a run, as its events tell of them, in the order of time."""
+def saved(run_id: str, most: int) -> Sql:
+    """The files of a run, as its events tell of them, in the order of time; the first where there are absurdly many."""
     return Sql(
         f'SELECT {_WHOLE} FROM "events" WHERE "workflow_id" = ? AND "event" = \'{Name.OUTPUT_SAVED}\' '
-        'ORDER BY "timestamp", seq',
+        f'ORDER BY "timestamp", seq LIMIT {int(most)}',
         (run_id,),
     )
 

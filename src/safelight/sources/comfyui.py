@@ -15,8 +15,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 import anyio.to_thread
 import httpx
 import pyarrow as pa
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainSerializer, SecretStr, WithJsonSchema
-from pydantic_core import PydanticCustomError
+from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
 from ..batch import Batch
 from ..comfyui.client import Client
@@ -29,9 +28,9 @@ from ..comfyui.watch.state import State
 from ..comfyui.watch.telling import Event, Teller
 from ..comfyui.watch.wakeups import Wakeups
 from ..comfyui.watch.watcher import Watcher
-from ..errors import InputError, QueryError, ServiceError
+from ..errors import InputError, ServiceError
 from ..paths import is_loopback
-from ..query.times import duration
+from ..units import Duration
 from . import Arrival, Report, Source
 
 DEFAULT_URL: Final = "http://127.0.0.1:8188"
@@ -45,27 +44,9 @@ def _http_url(value: str) -> str:
         url = httpx.URL(value)
     except httpx.InvalidURL:
         url = httpx.URL("")
-    if url.scheme not in {"http", "https"} or not url.host:
+    if url.scheme not in {"http", "https"} or not url.host or not 0 < (url.port or 80) < 1 << 16:
         raise ValueError("must be a URL beginning with https:// or http://")
     return value
-
-
-def _length(value: Any) -> Any:
-    try:
-        length = duration(value) if isinstance(value, str) else value
-    except QueryError:
-        length = None
-    if not isinstance(length, timedelta) or length <= timedelta():
-        raise PydanticCustomError("duration", "not a duration")
-    return length
-
-
-Length = Annotated[
-    timedelta,
-    BeforeValidator(_length),
-    PlainSerializer(lambda length: f"{length.total_seconds():g}s"),
-    WithJsonSchema({"type": "string"}),
-]
 
 
 class ComfyUI(Source):
@@ -87,13 +68,13 @@ class ComfyUI(Source):
     pack: Literal["auto", "trust", "ignore"] = "auto"
     """Who tells of runs where the node pack is installed. `auto`: the pack, if its spool folder is on this machine;
     `trust`: the pack in any case, its events come another way; `ignore`: this source, as if there were no pack."""
-    poll: Length = timedelta(seconds=pace.IDLE_S)
+    poll: Duration = timedelta(seconds=pace.IDLE_S)
     """How often it is asked while nothing runs."""
-    poll_busy: Length = timedelta(seconds=pace.BUSY_S)
+    poll_busy: Duration = timedelta(seconds=pace.BUSY_S)
     """How often while something runs."""
-    timeout: Length = timedelta(seconds=10)
+    timeout: Duration = timedelta(seconds=10)
     """How long an answer may take."""
-    stuck_after: Length = timedelta(minutes=10)
+    stuck_after: Duration = timedelta(minutes=10)
     """A run that has not moved for this long is reported, once."""
     console: bool = True
     """Whether console lines are taken from ComfyUI's own socket when the pack is not there to do it. Turn it off when a

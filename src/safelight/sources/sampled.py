@@ -9,36 +9,26 @@ from typing import Annotated, Any, Final
 
 import anyio
 import msgspec
-from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator
 
 from ..batch import Batch
-from ..errors import QueryError
 from ..event import OURSELVES, Name
 from ..identifier import uuid7
 from ..processors import WrongSetting
-from ..query.times import duration
+from ..units import Duration, written
 from . import Arrival, Source
 
 SHORTEST: Final = timedelta(seconds=1)
 LONGEST: Final = timedelta(hours=1)
 
 
-def _read_every(value: Any) -> Any:
-    try:
-        length = duration(value) if isinstance(value, str) else value
-    except QueryError:
-        length = None
-    if not isinstance(length, timedelta) or not SHORTEST <= length <= LONGEST:
-        raise WrongSetting("sources.every", given=repr(value))
-    return length
+def _within(every: timedelta) -> timedelta:
+    if not SHORTEST <= every <= LONGEST:
+        raise WrongSetting("sources.every", given=written(every))
+    return every
 
 
-Every = Annotated[
-    timedelta,
-    BeforeValidator(_read_every),
-    PlainSerializer(lambda length: f"{length.total_seconds():g}s"),
-    WithJsonSchema({"type": "string"}),
-]
+Every = Annotated[Duration, AfterValidator(_within)]
 """How often to measure: a second to an hour."""
 
 

@@ -1,7 +1,7 @@
 """What every answer carries, and who may ask.
 
 Until there is access control, only this machine may: requests whose Host is not a loopback name are refused, which
-also stops DNS rebinding, and writes from another origin are refused, which stops cross-site requests.
+also stops DNS rebinding, and so is what a page of another origin sends or embeds; a link from there may be followed.
 """
 
 from __future__ import annotations
@@ -61,10 +61,21 @@ class Guard:
     def _objection(self, method: str, headers: Headers) -> str | None:
         if _hostname(headers.get("host", "")) not in LOOPBACK:
             return "web.foreign_host"
+        reading = method in READING
         origin = headers.get("origin")
-        if method not in READING and origin and urlsplit(origin).netloc != headers.get("host"):
+        if not reading and origin and _netloc(origin) != headers.get("host"):
+            return "web.foreign_origin"
+        followed = reading and headers.get("sec-fetch-mode") == "navigate"
+        if headers.get("sec-fetch-site") == "cross-site" and not followed:  # an answer may cost work, such as a bundle
             return "web.foreign_origin"
         return None
+
+
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:  # such as `http://[`
+        return ""
 
 
 def _hostname(host: str) -> str:

@@ -8,11 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.alerts.condition import Count, Match, written
+from safelight.alerts.condition import Count, Match
 from safelight.alerts.when import parse
 from safelight.errors import QueryError
 from safelight.query.parse import parse as parse_query
 from safelight.query.times import duration
+from safelight.units import written
 
 
 def filter_of(text: str):

@@ -95,6 +95,13 @@ def test_a_lost_run_says_what_was_last_seen(asked):
     assert asked("ok")["lost"] is None
 
 
+def test_a_lost_run_ended_when_it_was_last_heard_of_and_not_when_it_was_missed(asked):
+    found = asked("lost")
+    assert datetime.fromisoformat(found["ended_at"]) == datetime.fromisoformat(found["lost"]["last_seen_at"])
+    lasted = datetime.fromisoformat(found["ended_at"]) - datetime.fromisoformat(found["started_at"])
+    assert found["duration_ms"] == pytest.approx(lasted / timedelta(milliseconds=1), abs=1)
+
+
 def test_a_running_node_has_no_duration_yet(asked):
     sampler = node(asked("running"), "3")
     assert (sampler["state"], sampler["duration_ms"]) == ("running", None)

@@ -163,6 +163,12 @@ async def test_a_run_is_declared_lost_once_also_by_the_next_server(store, spool)
     assert len(await Server(store, spool).look()) == 2
 
 
+async def test_a_repetition_that_has_ended_is_not_lost_to_the_next_server(store, spool):
+    repeats = event("run_queued", spool=spool, attributes={"replay_of": "run-0"})
+    await Server(store, spool).tell(repeats, ("run_started",), ("run_finished",))
+    assert await Server(store, spool).look() == []
+
+
 async def test_a_server_that_starts_later_finds_what_was_lost_meanwhile(store, spool):
     await Server(store, spool).tell(("run_queued",), ("run_started",))
     assert len(await Server(store, spool).look()) == 1
@@ -368,3 +374,20 @@ async def test_what_repeats_a_run_that_was_lost_while_it_ran_is_not_repeated(sto
 async def test_what_was_lost_long_ago_is_left_to_people(store, spool):
     old = lose("run-1", after_s=-room.RESUBMIT_WITHIN.total_seconds() - 60)
     assert await waiting(store, spool, Resubmitter(), old) == []
+
+
+async def test_what_was_lost_and_seen_to_end_after_all_is_not_submitted_again(store, spool):
+    ended = event("run_finished", "run-1", after_s=9)
+    assert await waiting(store, spool, Resubmitter(), lose("run-1"), ended, lose("run-2")) == ["run-2"]
+    assert await waiting(store, spool, Resubmitter()) == ["run-2"]  # the next server
+
+
+async def test_what_is_seen_to_end_while_its_comfyui_does_not_answer_is_not_tried_again(store, spool):
+    resubmitter = Resubmitter(answers=False)
+    server = Server(store, spool, resubmitter)
+    await server.tell(lose("run-1"))
+    await server.keeper._catch_up()
+    assert [lost.run_id for lost in server.keeper.waiting()] == ["run-1"]
+    await server.tell(event("run_finished", "run-1", after_s=9))
+    await server.keeper._catch_up()
+    assert server.keeper.waiting() == []

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import socket
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import anyio
 import pytest
 
+from safelight import answers
 from safelight.app.ledger import Lost
 from safelight.app.resubmit import Resubmitter
 from safelight.app.targets import Targets
 from safelight.batch import Batch
 from safelight.comfyui import bundle
+from safelight.comfyui import client as client_room
 from safelight.comfyui.pack.document import canonical, parts
 from safelight.documents import Documents
 from safelight.errors import InputError, NoSuchEvent, PromptRejected, ServiceError
@@ -111,6 +114,16 @@ async def test_a_run_goes_again_as_it_was_where_it_ran_and_that_is_noted(resubmi
     assert fields["attributes"]["new_id"] == "new-1"
 
 
+async def test_a_prompt_with_nan_goes_as_it_was_and_is_drawn(resubmitter, store, documents, tell, studio):
+    prompt = {"1": {"class_type": "EmptyImage", "inputs": {"cfg": float("nan")}}}
+    tell(*queued("run-1", prompt))
+    await resubmitter.again("run-1")
+    assert json.dumps(studio.submitted[0]["prompt"]) == json.dumps(prompt)
+    page = answers.run(store, documents.get, "run-1")
+    assert page["prompt"]["kept"]
+    assert [node["id"] for node in page["graph"]["nodes"]] == ["1"]
+
+
 async def test_a_run_goes_elsewhere_by_address_or_by_name(resubmitter, tell):
     tell(*queued("run-1"))
     with listening(Studio()) as other:
@@ -119,7 +132,19 @@ async def test_a_run_goes_elsewhere_by_address_or_by_name(resubmitter, tell):
     assert await resubmitter.again("run-1", "gpu-01")
 
 
-@pytest.mark.parametrize("to", ["ftp://x/", "http://", "http://[", "file:///etc/passwd", "nobody", "http://h:99999"])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "ftp://x/",
+        "http://",
+        "http://[",
+        "file:///etc/passwd",
+        "nobody",
+        "http://h:99999",
+        "http://ä..b",
+        "http://a\x01b",
+    ],
+)
 async def test_an_address_that_is_none_is_refused(resubmitter, tell, to):
     tell(*queued("run-1"))
     with pytest.raises(InputError):
@@ -178,12 +203,29 @@ async def test_an_instance_without_a_source_is_found_by_its_own_name_on_this_mac
         await bare.again("run-2")
 
 
+@pytest.mark.parametrize("port", ["65536", "9" * 5000, "", "x", "-1"], ids=lambda port: port[:6] or "none")
+async def test_a_name_of_this_machine_with_no_port_is_no_address(store, documents, tell, port):
+    tell(*queued("run-1", instance=f"{HOST}:{port}"))
+    with pytest.raises(InputError):
+        await Resubmitter(store, documents, Targets([])).again("run-1")
+
+
 async def test_an_instance_that_only_its_node_pack_calls_so_is_met(store, documents, tell, studio):
     studio.instance = "retouching"
     tell(*queued("run-1", instance="retouching"))
     there = Resubmitter(store, documents, Targets([ComfyUI(url=studio.url, resubmit_lost="all")]))
     assert (await there.again("run-1")).to == studio.url
     assert await there.wants(Lost("run-1", "retouching", NOW, was_running=True))
+
+
+async def test_of_two_instances_of_one_name_none_is_taken_for_the_other(store, documents, tell, studio):
+    tell(*queued("run-1"))
+    with listening(Studio()) as other:
+        targets = Targets([ComfyUI(url=one.url, instance="gpu-01") for one in (studio, other)])
+        with pytest.raises(InputError, match="gpu-01"):
+            await Resubmitter(store, documents, targets).again("run-1")
+        assert (await Resubmitter(store, documents, targets).again("run-1", other.url)).to == other.url
+    assert not studio.submitted
 
 
 async def test_all_that_waited_is_submitted_again_once_in_order(resubmitter, tell, studio):
@@ -227,6 +269,29 @@ async def test_by_policy_what_is_in_the_queue_again_already_is_not_submitted(res
     studio.queue = ["nonsense", [1, "x", {}, {"safelight": {"replay_of": "run-1"}}, []]]
     assert await resubmitter.by_policy(of("run-1"))
     assert not studio.submitted
+
+
+async def test_by_policy_what_ran_again_while_nobody_looked_is_not_submitted(resubmitter, tell, studio):
+    tell(*lost("run-1"))
+    item = [1, "x", {}, {"safelight": {"replay_of": "run-1"}}, []]
+    studio.history = {"w": "nonsense", "x": {"prompt": item, "status": {}}}
+    assert await resubmitter.by_policy(of("run-1"))
+    assert not studio.submitted
+
+
+async def test_by_policy_the_history_is_not_asked_for_what_was_lost_since_we_started(resubmitter, tell, studio):
+    tell(*lost("run-1"))
+    studio.history = {"x": {"prompt": [1, "x", {}, {"safelight": {"replay_of": "run-1"}}, []]}}
+    assert await resubmitter.by_policy(replace(of("run-1"), at=datetime.now(UTC)))
+    assert len(studio.submitted) == 1
+
+
+async def test_by_policy_a_history_that_is_too_large_to_be_read_is_no_obstacle(resubmitter, tell, studio, monkeypatch):
+    monkeypatch.setattr(client_room, "ANSWER_LIMIT", 5_000)
+    tell(*lost("run-1"))
+    studio.history = {"x": {"outputs": "x" * 10_000}}
+    assert await resubmitter.by_policy(of("run-1"))
+    assert len(studio.submitted) == 1
 
 
 async def test_by_policy_a_comfyui_that_does_not_answer_is_tried_later(store, documents, tell, notes):

@@ -53,10 +53,20 @@ def test_without_an_age_nothing_goes_and_nothing_is_said(store, documents):
     assert len(list(documents.directory.rglob("*.zst"))) == 2
 
 
-def test_what_cannot_be_removed_is_said(store, documents, monkeypatch):
-    def refuse(_):
-        raise StoreError("store.upkeep_failed", reason="no")
+def _refuse(_):
+    raise StoreError("store.upkeep_failed", reason="no")
 
-    monkeypatch.setattr(documents, "tidy", refuse)
+
+def test_what_cannot_be_removed_is_said(store, documents, monkeypatch):
+    monkeypatch.setattr(documents, "tidy", _refuse)
     ((_, level, _),) = once(store, documents, age="30d")
     assert level == "ERROR"
+
+
+def test_documents_that_cannot_be_removed_do_not_keep_events(store, documents, monkeypatch):
+    asked = []
+    retain = store.retain
+    monkeypatch.setattr(store, "retain", lambda *limits: asked.append(limits) or retain(*limits))
+    monkeypatch.setattr(documents, "tidy", _refuse)
+    once(store, documents, age="30d")
+    assert len(asked) == 1

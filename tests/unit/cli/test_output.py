@@ -75,3 +75,10 @@ def test_a_followed_event_has_the_clock_of_this_machine():
     assert output.event_line({"timestamp": "2026-11-22T20:00:01.234567Z"}).startswith("04:00:01.234 ")
     assert output.event_line({"timestamp": "9999-12-31T23:59:59.000000Z"}).startswith("23:59:59.000 ")
     assert "here" in output.event_line({"message": "here"})
+
+
+def test_an_event_without_a_message_says_its_error_or_its_name():
+    failed = {"event": "node_failed", "error_message": "out of memory"}
+    assert output.what_happened(failed) == "out of memory"
+    assert output.what_happened({"event": "node_started", "message": None}) == "node_started"
+    assert output.what_happened({**failed, "message": "said"}) == "said"

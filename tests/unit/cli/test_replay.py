@@ -79,6 +79,13 @@ def test_all_lost_runs_are_submitted_again_and_those_that_cannot_be_are_named(da
     assert replay("--lost", "--instance", "gpu-02", data=data).stdout.startswith("No lost run")
 
 
+def test_what_a_comfyui_answers_cannot_act_on_the_terminal(data, studio, monkeypatch):
+    monkeypatch.setattr(studio, "post", lambda *_: (200, {"prompt_id": "new\x1b[2J-1"}))
+    done = replay("run-1", "--set", "2.api_key=k", data=data)
+    assert done.exit_code == 0
+    assert "new[2J-1" in done.stdout
+
+
 def test_everything_that_is_wrong_with_the_prompt_is_said(data, studio):
     errors = [{"message": "no such model"}, {"message": "too small"}]
     studio.rejection = {"error": {"message": "no"}, "node_errors": {"1": {"class_type": "Load", "errors": errors}}}

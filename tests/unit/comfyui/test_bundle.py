@@ -260,6 +260,16 @@ async def test_a_bundle_of_thousands_of_members_is_not_opened(tmp_path):
         read(archive(tmp_path, GOOD | {f"inputs/{n % 1000:03d}-{n}.png": "" for n in range(1001)}))
 
 
+async def test_what_is_written_can_be_opened_however_many_files_and_whatever_signs_a_prompt_has(
+    tmp_path, home, monkeypatch
+):
+    monkeypatch.setattr(bundle, "MOST_MEMBERS", 5)
+    text = {"class_type": "Retouch", "inputs": {"strength": float("inf"), "note": "\ud800"}}
+    opened = await bundled(tmp_path, home, replace(RUN, prompt={**PROMPT, "9": text}))
+    assert opened.submission.prompt["9"] == text
+    assert [file.name for file in opened.manifest.files] == ["portrait.png"]
+
+
 async def test_a_file_whose_content_was_exchanged_is_noticed(tmp_path):
     members = GOOD | {"manifest.json": manifest(files=[carried()]), "inputs/000-a.png": "b"}
     opened = read(archive(tmp_path, members))

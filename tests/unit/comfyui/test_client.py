@@ -163,3 +163,11 @@ async def test_a_path_prefix_that_is_wrong_is_not_comfyui():
     async with ComfyUI(prefix="/comfy") as comfyui, Client(comfyui.url + "/other") as client:
         with pytest.raises(ServiceError, match=r"not ComfyUI.*404"):
             await client.queue()
+
+
+async def test_a_prompt_with_nan_and_half_a_surrogate_pair_goes_as_it_is():
+    prompt = {"1": {"class_type": "X", "inputs": {"a": float("inf"), "b": "\ud800"}}}
+    async with ComfyUI() as comfyui, Client(comfyui.url) as client:
+        await client.submit(prompt, {})
+        assert comfyui.pending[0][2] == prompt
+        assert await client.history_of("\ud800") is None

@@ -280,3 +280,5 @@ def test_the_newest_sign_of_life_is_that_of_the_instance_on_this_host(tmp_path):
     assert last_sign_of_life(tmp_path, "lab 1", None) == (other, 300)
     assert last_sign_of_life(tmp_path, "nowhere", None) is None
     assert last_sign_of_life(tmp_path / "gone", "lab 1", None) is None
+    (newer / "events-20261122-000009.ndjson").symlink_to("deleted meanwhile")
+    assert last_sign_of_life(tmp_path, "lab 1", None) == (other, 300)

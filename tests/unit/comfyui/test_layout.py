@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safelight.comfyui import layout as room
 from safelight.comfyui.layout import HEIGHT, WIDTH, layout
 from support.runs import chain, drawn, story, text_to_image
 
@@ -94,3 +95,19 @@ def test_whatever_the_documents_hold_the_answer_has_its_shape(inputs, workflow):
     graph = layout(prompt, {"nodes": workflow, "links": workflow, "definitions": {"subgraphs": workflow}})
     assert [node["id"] for node in graph["nodes"]] == ["1", "2"]
     assert {"from": "1", "to": "2", "type": None} in graph["edges"]
+
+
+def test_subgraphs_that_hold_each_other_again_and_again_are_looked_at_up_to_a_limit(monkeypatch):
+    monkeypatch.setattr(room, "MOST_LOOKED_AT", 1_000)
+    looked_at = []
+    monkeypatch.setattr(room, "_pair", looked_at.append)
+    nodes = [{"id": n, "type": "g"} for n in range(6)]
+    link = [1, 1, 0, 2, 0, "IMAGE"]
+    workflow = {"nodes": nodes, "definitions": {"subgraphs": [{"id": "g", "nodes": nodes, "links": [link] * 6}]}}
+    assert not layout({"1": {"class_type": "X", "inputs": {}}}, workflow)["positioned"]
+    assert len(looked_at) < 20_000
+
+
+@pytest.mark.parametrize("place", [10**400, float("nan"), float("inf")], ids=["huge", "nan", "inf"])
+def test_a_place_that_is_no_number_of_a_screen_is_none(place):
+    assert not layout({"1": {"class_type": "X"}}, {"nodes": [{"id": 1, "pos": [place, 0]}]})["positioned"]

@@ -78,6 +78,14 @@ async def test_secrets_that_are_given_again_go_in_their_places(studio):
     assert PROMPT["12"]["inputs"]["api_key"] == "[REDACTED]"
 
 
+async def test_a_secret_within_a_list_is_given_by_its_number():
+    prompt = {"1": {"class_type": "X", "inputs": {"hooks": [{"url": "a"}, {"url": "[REDACTED]"}], "n": ["[REDACTED]"]}}}
+    assert run(prompt).removed == ("1.hooks.1.url", "1.n.0")
+    given = run(prompt).given({"1.hooks.1.url": "b", "1.n.0": "c"})
+    assert given.removed == ()
+    assert given.prompt["1"]["inputs"] == {"hooks": [{"url": "a"}, {"url": "b"}], "n": ["c"]}
+
+
 async def test_a_given_value_may_itself_look_like_a_mask():
     assert run().given({"12.api_key": "[REDACTED]", "12.to.token": "t"}).removed == ()
 
@@ -91,7 +99,10 @@ async def test_a_given_value_is_of_the_kind_that_stood_there(name, given, become
     assert run().given({name: given}).prompt[node]["inputs"][key] == becomes
 
 
-@pytest.mark.parametrize("name", ["99.seed", "3.nothing", "3", "12.to.token.deeper", "3.inputs", ""])
+@pytest.mark.parametrize(
+    "name",
+    ["99.seed", "3.nothing", "3", "12.to.token.deeper", "3.inputs", "3.model.2", "3.model.x", "3.model.9999999999", ""],
+)
 async def test_an_input_that_no_node_has_is_refused(name):
     with pytest.raises(InputError):
         run().given({name: "x"})

@@ -10,8 +10,8 @@ import pytest
 
 from safelight.config import load
 from safelight.config.defaults import rules_of
-from safelight.config.units import size
 from safelight.errors import ConfigError
+from safelight.units import size
 
 GOOD = """
 language = "zh-CN"

@@ -96,7 +96,7 @@ def test_four_images_at_once_are_too_many_for_the_small_card():
     assert (failed.name, failed.level, failed.fields["node"]) == (Name.NODE_FAILED, "ERROR", "VAEDecode")
     assert failed.fields["error_type"] == "torch.OutOfMemoryError"
     assert said.fields["message"] == "Got an OOM, unloading all loaded models."
-    assert (ended.name, ended.level, ended.fields["node"]) == (Name.RUN_FAILED, "ERROR", "VAEDecode")
+    assert (ended.name, ended.level, ended.fields["node"]) == (Name.RUN_FAILED, "WARNING", "VAEDecode")
     earlier = [h.fields["vram_used_mb"] for h in only(story, Name.NODE_FINISHED)]
     assert 9_000 < earlier[-1] < failed.fields["vram_used_mb"] <= GPU_3.total_mb
     free, tried = failed.fields["vram_free_mb"], failed.fields["tried_to_allocate_mb"]

@@ -351,7 +351,9 @@ async def test_an_instance_is_called_by_its_address(url, instance):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"url": "gpu-1:8188"}, {"poll": "5"}, {"stuck_after": "soon"}, {"pack": "maybe"}], ids=str
+    "bad",
+    [{"url": "gpu-1:8188"}, {"url": "http://gpu-1:81880"}, {"poll": "5"}, {"stuck_after": "soon"}, {"pack": "maybe"}],
+    ids=str,
 )
 async def test_a_setting_that_means_nothing_is_refused(bad):
     with pytest.raises(ValidationError):
@@ -370,7 +372,7 @@ async def test_it_asks_no_more_than_it_says_it_does():
         for _ in range(20):
             await comfyui.status()  # however often it is woken
         woken, woken_s = await asked_in(comfyui, 1.0)
-        await eventually(lambda: comfyui.paths())  # it has not fallen asleep
+        await eventually(comfyui.paths)  # it has not fallen asleep
     assert set(idle) <= {"GET /queue", "GET /history"}
     assert sum(idle.values()) <= idle_s / 0.2 + 2  # one that was due, one under way
     assert set(busy) <= {"GET /queue"}

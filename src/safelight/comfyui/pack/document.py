@@ -39,7 +39,8 @@ _SECRET_FLAG = re.compile(
 )
 
 # The forms of keys are their issuers': Hugging Face, OpenAI and Anthropic, GitHub, GitLab, AWS, Google, Slack,
-# Replicate, Alibaba Cloud, JSON web tokens, DingTalk; and a name and password inside an address.
+# Replicate, Alibaba Cloud, JSON web tokens, DingTalk; and a name and password, or a parameter, inside an address.
+_PARAMETERS = ("token", "access_token", "key", "api_key", "apikey", "secret", "password", "signature", "sig")
 _SECRET_TEXT = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"hf_[A-Za-z0-9]{10,}"
@@ -52,6 +53,7 @@ _SECRET_TEXT = re.compile(
     r")"
     r"|(?<=://)[^/\s@\"':]{0,200}:[^/\s\"'@]{1,500}(?=@)"
     r"|(?i:(?<=bearer )[\w.~+/=\-]{8,})"
+    rf"|(?i:{'|'.join(f'(?<=[?&]{name}=)' for name in _PARAMETERS)})[^\s&#\"'\[]+"
 )
 _HINT = re.compile(
     r"hf_|sk-|gh[opusr]_|github_pat_|glpat-|AKIA|ASIA|AIza|LTAI|xox|xapp-|r8_|comfyui-|SEC|eyJ|://|earer "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from .document import hide
@@ -9,6 +10,8 @@ from .document import hide
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+_OURS = os.path.dirname(__file__) + os.sep
 
 
 def type_name(error: BaseException | None) -> str:
@@ -30,8 +33,11 @@ def trace(error: BaseException | None) -> str:
     if error is None or error.__traceback__ is None:
         return ""
     traceback: Any = sys.modules.get("traceback")  # which ComfyUI's execution has loaded
+    begin: Any = error.__traceback__
+    while begin.tb_next is not None and begin.tb_frame.f_code.co_filename.startswith(_OURS):
+        begin = begin.tb_next  # the hook that the error passes on its way out
     try:
-        return hide("".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n"))
+        return hide("".join(traceback.format_exception(type(error), error, begin)).rstrip("\n"))
     except Exception:  # noqa: BLE001 - formatting calls __str__ of the whole chain
         return ""
 

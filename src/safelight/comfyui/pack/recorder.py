@@ -103,7 +103,8 @@ class Recorder:
             fields["error_type"] = str(said.get("exception_type", ""))
             fields["error_message"] = _hidden(run, hide(str(said.get("exception_message", "")))).strip()
         fields["ran_ms" if "node" in fields else "duration_ms"] = took
-        self._append("run_failed", "ERROR", fields)
+        # What failed in a node is an error already: as a second one, every count of errors would be twice the failures.
+        self._append("run_failed", "ERROR" if run.failed is None else "WARNING", fields)
 
     def cached(self, run: Run, node_ids: Iterable[str]) -> None:
         """These nodes need not be executed: their outputs are known from an earlier run."""

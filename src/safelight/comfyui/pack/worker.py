@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+WORKER_DEAD = "ComfyUI's worker thread has ended: nothing will be executed until a restart"
+"""Whoever tells of it says it so: two witnesses of one death are one alert."""
+
 
 class Watch:
     """Waits for the thread that runs prompts to end, and tells of it: `worker_dead`. `append` is safelight_emit's."""
@@ -43,9 +46,7 @@ class Watch:
         worker.join()
         if worker is not self._worker or not threading.main_thread().is_alive():
             return  # replaced, or ComfyUI itself ends
-        fields: dict[str, Any] = {
-            "message": "ComfyUI's worker thread has ended: nothing will be executed until a restart"
-        }
+        fields: dict[str, Any] = {"message": WORKER_DEAD, "error_message": WORKER_DEAD}
         if self._error is not None:
-            fields["error_type"], fields["error_message"] = self._error
+            fields["proof"] = ": ".join(filter(None, self._error))
         self._append("worker_dead", "ERROR", fields)

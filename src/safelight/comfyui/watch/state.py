@@ -61,7 +61,17 @@ class State:
     def outline(self) -> tuple[object, ...]:
         """What is worth a commit when nothing was told: not that a run got on."""
         runs = tuple((run_id, run.state) for run_id, run in self.active.items())
-        return self.seen, runs, tuple(self.ended), self.build, self.process, self.silent, self.away, self.missed, self.dead
+        return (
+            self.seen,
+            runs,
+            tuple(self.ended),
+            self.build,
+            self.process,
+            self.silent,
+            self.away,
+            self.missed,
+            self.dead,
+        )
 
     def dump(self) -> str:
         """As JSON; `parse` reads it."""

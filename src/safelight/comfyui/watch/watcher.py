@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from ...event import Name
+from ..pack.worker import WORKER_DEAD
 from .snapshot import Ended, Prompt, Snapshot
 from .state import QUEUED, RUNNING, Active, State
 from .telling import Event, Teller, imported
@@ -105,7 +106,7 @@ class Watcher:
         if seen.pack and seen.pack.run_id and seen.pack.at != self._at:
             self._at = seen.pack.at
             self.moved(seen.pack.run_id, seen.at_ms, seen.pack.node, seen.pack.node_id)
-        events += self._dead(seen, silent=silent)
+        events += self._dead(seen)
         events += self._stuck(seen.at_ms)
         return events
 
@@ -119,8 +120,8 @@ class Watcher:
         if self.state.dead:
             return []
         self.state.dead = True
-        said = f"ComfyUI's worker thread has ended: nothing will be executed until a restart ({proof})"
-        return [self._teller.event(Name.WORKER_DEAD, at_ms, level="ERROR", error_message=said, proof=proof)]
+        said = {"message": WORKER_DEAD, "error_message": WORKER_DEAD, "proof": proof}
+        return [self._teller.event(Name.WORKER_DEAD, at_ms, level="ERROR", **said)]
 
     def run_at(self, at_ms: int) -> str | None:
         """What was running then, if it is exactly one; a little longer, for ComfyUI's last words about it."""
@@ -218,16 +219,13 @@ class Watcher:
             run.state, run.since_ms = RUNNING, seen.at_ms
             self._spans[prompt.run_id] = (seen.at_ms, _ALWAYS)
 
-    def _dead(self, seen: Snapshot, *, silent: bool) -> list[Event]:
+    def _dead(self, seen: Snapshot) -> list[Event]:
         waiting = bool(seen.pending) and not seen.running
         alive = seen.pack.worker_alive if seen.pack else None
         if not waiting:
             self._waiting_since = None
         elif self._waiting_since is None:
             self._waiting_since = seen.at_ms
-        if alive is False and silent:
-            self.state.dead = True  # the pack, which saw it end, has told
-            return []
         if alive is False:
             return self.worker_died(seen.at_ms, "the node pack sees no thread that executes prompts")
         if self._waiting_since is not None and seen.at_ms - self._waiting_since >= DEAD_AFTER_MS:

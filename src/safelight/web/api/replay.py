@@ -37,14 +37,14 @@ class Resubmit(BaseModel):
     """These runs; by default all that waited in the queue when ComfyUI ended."""
 
 
-@router.get("/runs/{run_id}/prompt")
+@router.get("/runs/{run_id:path}/prompt")
 async def prompt(request: Request, run_id: str) -> Json:
     """The prompt as it was submitted, without its secrets."""
     found = await request.app.state.safelight.resubmitter.find(run_id)
     return Json(found.prompt)
 
 
-@router.get("/runs/{run_id}/bundle", response_class=FileResponse)
+@router.get("/runs/{run_id:path}/bundle", response_class=FileResponse)
 async def bundle(request: Request, run_id: str) -> Response:
     """A zip with the prompt, the workflow, the input files, and what it was made with, to be opened elsewhere."""
     path: Path = await request.app.state.safelight.resubmitter.bundle(run_id, Path(tempfile.gettempdir()))
@@ -56,7 +56,7 @@ async def bundle(request: Request, run_id: str) -> Response:
     )
 
 
-@router.post("/runs/{run_id}/replay", response_class=Json)
+@router.post("/runs/{run_id:path}/replay", response_class=Json)
 async def replay(request: Request, run_id: str, body: Replay | None = Body(default=None)) -> Response:  # noqa: B008 - FastAPI's way
     """Submit the exact prompt again, same seeds, same workflow; answers the new run and where it went."""
     wanted = body or Replay()

@@ -66,17 +66,8 @@ def queue(request: Request) -> Json:
     return Json(answers.queue(request.app.state.safelight.store))
 
 
-@router.get("/runs/{run_id}")
-def run(request: Request, run_id: str) -> Json:
-    """One run: its nodes with times and memory, its graph, the memory curve, the files it saved."""
-    app = request.app.state.safelight
-    found = answers.run(app.store, app.documents.get, run_id)
-    if found is None:
-        raise NoSuchEvent("runs.no_such_run", id=run_id)
-    return Json(found)
-
-
-@router.get("/runs/{run_id}/outputs/{index}", response_class=Response)
+# `path`: whoever submits a run may choose its id, with slashes in it.
+@router.get("/runs/{run_id:path}/outputs/{index}", response_class=Response)
 async def output(request: Request, run_id: str, index: int) -> Response:
     """An image that the run saved: from the disk of this machine, or else from the ComfyUI that has it."""
     app = request.app.state.safelight
@@ -85,6 +76,16 @@ async def output(request: Request, run_id: str, index: int) -> Response:
         raise NoSuchEvent("runs.no_such_output", id=run_id, index=index)
     found = await to_thread.run_sync(of_this_machine, told) or await _from_comfyui(app, told)
     return Response(found.data, media_type=found.media_type, headers=_SHOWN)
+
+
+@router.get("/runs/{run_id:path}")
+def run(request: Request, run_id: str) -> Json:
+    """One run: its nodes with times and memory, its graph, the memory curve, the files it saved."""
+    app = request.app.state.safelight
+    found = answers.run(app.store, app.documents.get, run_id)
+    if found is None:
+        raise NoSuchEvent("runs.no_such_run", id=run_id)
+    return Json(found)
 
 
 async def _from_comfyui(app: Any, told: Output) -> Image:

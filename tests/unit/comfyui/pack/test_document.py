@@ -103,6 +103,13 @@ def test_a_command_line_keeps_its_flags_and_loses_its_secrets():
     assert scrub_argv(["--password", "--verbose"]) == ["--password", "--verbose"]
 
 
+def test_an_address_loses_the_secrets_among_its_parameters():
+    clean, found = scrub({"url": "https://host/m?type=x&token=k1&size=2#top", "next": "https://host/?page_token=2"})
+    assert clean == {"url": f"https://host/m?type=x&token={MASK}&size=2#top", "next": "https://host/?page_token=2"}
+    assert found == ["url"]
+    assert scrub_argv(["--base", "https://host/?api_key=k1"]) == ["--base", f"https://host/?api_key={MASK}"]
+
+
 def test_the_prompt_is_as_it_was_submitted():
     prompt = {"1": {"class_type": "A", "inputs": {}, "is_changed": [1.0]}, "2": 3}
     assert clean_prompt(prompt) == {"1": {"class_type": "A", "inputs": {}}, "2": 3}

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from safelight.comfyui.pack.worker import WORKER_DEAD
 from support.comfyui_process import PENDING, ComfyUI, ExecutionResult, InterruptProcessingException
 
 VERSIONS = ("0.27", "0.3.64", "0.1")
@@ -142,11 +143,13 @@ def test_a_failure_is_told_with_everything_known_and_passed_on(comfyui, begin, t
     failed, run = told.of("node_failed")[0], told.of("run_failed")[0]
     assert (failed["error_type"], failed["error_message"]) == ("ValueError", "use [REDACTED]")
     assert failed["traceback"].startswith("Traceback")
+    assert "safelight/comfyui/pack" not in failed["traceback"]  # that passed it on and has no part in it
     assert "hf_abc" not in failed["traceback"]
     assert failed["memory"]["ram_used_mb"] > 0
     assert {name: run[name] for name in ("node", "node_id", "error_type", "error_message")} == {
         name: failed[name] for name in ("node", "node_id", "error_type", "error_message")
     }
+    assert [one.level for one in told][-2:] == ["ERROR", "WARNING"]  # one failure is one error, however often told
     assert comfyui.executor.status_messages[-1][0] == "execution_error"
 
 
@@ -243,7 +246,8 @@ def test_what_ends_the_worker_goes_on_its_way_and_is_an_alarm(comfyui, begin, to
     assert out == [3]
     assert names(told)[3:] == ["node_failed", "run_failed", "worker_dead"]
     assert told.of("run_failed")[0]["error_type"] == "SystemExit"
-    assert told.of("worker_dead")[0]["error_type"] == "SystemExit"
+    assert told.of("worker_dead")[0]["error_message"] == WORKER_DEAD
+    assert told.of("worker_dead")[0]["proof"] == "SystemExit: 3"
     assert hooked.watch.alive is False
 
 

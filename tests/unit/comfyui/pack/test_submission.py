@@ -207,6 +207,15 @@ def test_an_answer_of_another_form_is_still_a_refusal(answer, told, monkeypatch,
     assert told.of("run_rejected")[0]["status"] == 413
 
 
+@pytest.mark.parametrize("body", [b"", b"[]", b"3", b'{"prompt": {', b"\xff" * 9])
+def test_a_body_that_is_no_prompt_is_no_mistake_of_ours(answer, told, monkeypatch, pack, body):
+    monkeypatch.setattr(pack.hooks.request, "_keep", lambda *_: None)
+    pack.guard.mistakes.clear()
+    answer(request(body=body), status=400)
+    assert told.of("run_rejected")[0]["status"] == 400
+    assert pack.guard.mistakes == {}
+
+
 def test_what_the_server_raises_is_told_and_goes_on(answer, told):
     with pytest.raises(ValueError, match="no JSON"):
         answer(request(), error=ValueError("no JSON"))

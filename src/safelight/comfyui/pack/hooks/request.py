@@ -103,10 +103,13 @@ async def _extra_data(asked: Any) -> dict[str, Any]:
     """What came with the prompt: its workflow, whose client. aiohttp keeps the body that ComfyUI has read."""
     try:
         body = await asked.read()
-        extra_data = json.loads(body).get("extra_data") if len(body) <= LONGEST_ANSWER else None
-    except Exception as error:  # noqa: BLE001 - a body that is no JSON may be just why it was refused
+        said = json.loads(body) if len(body) <= LONGEST_ANSWER else None
+    except ValueError:  # no JSON: which may be just why it was refused
+        return {}
+    except Exception as error:  # noqa: BLE001 - the answer is more important
         note("request", error)
         return {}
+    extra_data = said.get("extra_data") if isinstance(said, dict) else None
     return extra_data if isinstance(extra_data, dict) else {}
 
 
