@@ -119,7 +119,9 @@ def test_an_error_shows_up_by_itself(reader: Reader, server: Server) -> None:
     latest = page.locator("section", has_text="Latest errors")
     expect(latest).to_contain_text("the lamp went out")
     latest.get_by_role("link", name="the lamp went out").click()
-    page.wait_for_url("**/logs?q=workflow_id*wf-new*")
+    page.wait_for_url("**/runs/wf-new*")
+    expect(page.get_by_role("heading", level=1)).to_have_text("wf-new")
+    page.keyboard.press("l")
     expect(page.get_by_role("list", name="Log lines").get_by_role("listitem")).to_have_count(1)
 
 
@@ -151,18 +153,27 @@ def test_a_server_that_goes_and_comes_back_is_noticed(reader: Reader, tmp_path: 
 @pytest.mark.skipif(
     os.environ.get("SAFELIGHT_WRITE_SCREENSHOTS") != "1", reason="SAFELIGHT_WRITE_SCREENSHOTS=1 asks for it"
 )
-def test_the_picture_of_the_readme_is_taken(browser: Browser, tmp_path: Path) -> None:
+def test_the_pictures_of_the_readme_are_taken(browser: Browser, tmp_path: Path) -> None:
+    images = ROOT / "docs" / "images"
+    images.mkdir(parents=True, exist_ok=True)
     with serving(tmp_path, "--demo") as demo:
         context = browser.new_context(
-            viewport=DESKTOP, color_scheme="dark", locale="en", device_scale_factor=2, reduced_motion="reduce"
+            viewport=DESKTOP, color_scheme="dark", locale="en", device_scale_factor=1.2, reduced_motion="reduce"
         )
         page = context.new_page()
+        page.goto(f"{demo.url}/runs?from=now-15m")  # the studio tells its past first
+        page.wait_for_selector("[data-run]", timeout=60_000)
         page.goto(demo.url)
         expect(page.get_by_text("Simulated data")).to_be_visible()
         page.wait_for_selector(".tiles", timeout=60_000)
         page.wait_for_selector("section:has-text('Slowest nodes') table", timeout=60_000)
-        picture = ROOT / "docs" / "images" / "overview.png"
-        picture.parent.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=picture)
+        page.wait_for_selector("section:has(h2:text-is('Now')) svg[role=img]", timeout=60_000)
+        page.screenshot(path=images / "overview.png")
+        page.goto(f"{demo.url}/runs?state=failed")
+        page.locator("[data-run]", has_text="OutOfMemoryError").first.click()
+        page.wait_for_selector("[role=group] button[data-node]")
+        page.mouse.move(0, 0)
+        page.screenshot(path=images / "run.png")
         context.close()
-        assert picture.stat().st_size > 50_000
+    for name in ("overview.png", "run.png"):
+        assert 50_000 < (images / name).stat().st_size < 300_000, name

@@ -130,7 +130,7 @@ def test_a_finished_run_tells_its_figures(look: Callable[..., Page], reader: Rea
     page = look("ok")
     expect(page.locator(".name .pill")).to_have_text("Finished")
     figures = page.locator("dl").first
-    for text in ("Total", "Queued", "Nodes", "GPU memory peak", "Slowest node", "KSampler"):
+    for text in ("Total", "Queued", "Nodes", "VRAM peak", "Slowest node", "KSampler"):
         expect(figures).to_contain_text(text)
     expect(row(page, "Load Checkpoint")).to_be_visible()
     expect(page.locator(".bar .load").first).to_be_attached()
@@ -165,10 +165,57 @@ def test_keys_walk_zoom_and_open(look: Callable[..., Page]) -> None:
     expect(page).not_to_have_url(re.compile("zoom="))
     page.keyboard.press("l")
     expect(page.get_by_role("list", name="Log lines")).to_be_visible()
+
+
+def test_the_keys_of_the_page_are_listed_by_a_key_and_by_the_button(look: Callable[..., Page]) -> None:
+    page = look("ok")
+    sheet = page.get_by_role("dialog", name="Keyboard shortcuts")
     page.keyboard.press("?")
-    expect(page.get_by_role("dialog")).to_contain_text("Next node")
+    expect(sheet).to_contain_text("Next node")
+    by_key = sheet.inner_text()
     page.keyboard.press("Escape")
-    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(sheet).to_have_count(0)
+    page.get_by_role("button", name="Keyboard shortcuts").click()
+    expect(sheet).to_contain_text("Next node")
+    assert sheet.inner_text() == by_key
+
+
+def test_a_blocked_node_is_a_warning_and_not_a_failure(look: Callable[..., Page], reader: Reader) -> None:
+    why = "No mask was painted"
+
+    def block(run: dict[str, Any]) -> None:
+        last = run["executions"][-1]
+        last["error"] = {"type": "ExecutionBlocked", "message": why, "traceback": None}
+        last |= {"state": "blocked", "duration_ms": None, "active_ms": None, "vram_peak_mb": None}
+
+    altered(reader.page, block)
+    page = look("ok", "?by=status")
+    expect(page.get_by_text("1 node was blocked")).to_be_visible()
+    expect(row(page, "Save Image")).to_contain_text("Blocked")
+    expect(graph(page).get_by_role("button", name="Save Image Blocked")).to_be_visible()
+    page.get_by_role("button", name="Save Image #").click()
+    expect(details(page)).to_contain_text("an input came as an ExecutionBlocker")
+    expect(details(page)).to_contain_text(why)
+    assert reader.complaints == []
+
+
+def test_a_lost_run_tells_its_end_in_the_language_of_the_reader(
+    browser: Browser, runs: Server, told: dict[str, Story]
+) -> None:
+    context = browser.new_context(viewport=DESKTOP, locale="zh-CN")
+    page = context.new_page()
+
+    def lose(run: dict[str, Any]) -> None:
+        run["lost"] |= {"was": "running", "proof": "oom_killed", "ram_used_mb": 61_440.0}
+        run["error"] = {**(run["error"] or {}), "message": "An English sentence of the server."}
+
+    altered(page, lose)
+    page.goto(f"{runs.url}/runs/{told['lost'].id}")
+    note = page.get_by_role("group").filter(has_text="这次运行丢失了")
+    expect(note).to_contain_text("当时内核因内存不足杀死了一个进程。")
+    expect(note).to_contain_text("60.0 GB")
+    expect(note).not_to_contain_text("English")
+    context.close()
 
 
 def test_a_drag_over_the_memory_curve_zooms_and_a_double_click_takes_it_back(look: Callable[..., Page]) -> None:
@@ -237,9 +284,9 @@ def test_an_out_of_memory_failure_shows_who_held_the_memory(look: Callable[..., 
 
 def test_a_refused_prompt_names_the_nodes_to_put_right(look: Callable[..., Page]) -> None:
     page = look("rejected")
-    expect(page.get_by_text("ComfyUI refused this prompt")).to_be_visible()
+    expect(page.get_by_text("ComfyUI rejected this prompt")).to_be_visible()
     expect(page.get_by_text("no node was executed")).to_be_visible()
-    refused = graph(page).get_by_role("button", name=re.compile("Refused"))
+    refused = graph(page).get_by_role("button", name=re.compile("Rejected"))
     expect(refused).to_have_count(1)
     refused.click()
     expect(details(page)).to_contain_text("Value not in list")
@@ -249,8 +296,8 @@ def test_a_refused_prompt_names_the_nodes_to_put_right(look: Callable[..., Page]
     ("kind", "says"),
     [
         ("queued", "Waiting in the queue"),
-        ("interrupted", "Somebody stopped this run"),
-        ("lost", "Last reading of GPU memory"),
+        ("interrupted", "This run was interrupted"),
+        ("lost", "Last reading of VRAM"),
         ("lost-queued", "while this run was still waiting"),
         ("partial", "Part of the prompt was left out"),
         ("log-only", "safelight comfyui install"),

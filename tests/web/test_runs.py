@@ -124,7 +124,7 @@ class Answers:
 def test_every_kind_of_run_tells_its_story(reader: Reader, farm: Server, ids: dict[str, str]) -> None:
     page = look(reader, farm)
     for kind, said in {
-        "ok": ("Finished", "product-photo", "lin.wei", "gpu-1:8188", "8.59s", "7.3GB"),
+        "ok": ("Finished", "product-photo", "lin.wei", "gpu-1:8188", "8.59s", "7.3 GB"),
         "oom": ("Failed", "VAEDecode", "torch.OutOfMemoryError: Allocation on device 0", "1 failed"),
         "rejected": ("Rejected", "CheckpointLoaderSimple"),
         "interrupted": ("Interrupted", "4 / 7"),
@@ -319,11 +319,11 @@ def test_lost_runs_are_listed_before_they_are_sent_again(reader: Reader, farm: S
     sheet = page.get_by_role("dialog", name="Resubmit lost runs")
     expect(sheet.get_by_role("checkbox")).to_have_count(3)
     expect(sheet.get_by_role("checkbox", name="workflow 7")).not_to_be_checked()
-    expect(sheet.locator("li").last).to_contain_text("already sent again")
+    expect(sheet.locator("li").last).to_contain_text("already resubmitted")
     expect(sheet.locator("li").first).to_contain_text("was waiting")
     assert sent == []
-    sheet.get_by_role("button", name="Send 2 runs again").click()
-    expect(sheet.get_by_text("1 run was sent again.")).to_be_visible()
+    sheet.get_by_role("button", name="Resubmit 2 runs").click()
+    expect(sheet.get_by_text("1 run was resubmitted.")).to_be_visible()
     expect(sheet.get_by_text("gpu-1:8188 does not answer")).to_be_visible()
     assert sent == [{"instance": None, "ids": [lost[1]["id"], lost[0]["id"]]}]
     sheet.get_by_role("link", name="aaaaaaaa").click()

@@ -54,6 +54,13 @@ export function bytes(n: number): string {
   return unit(n, names[step]!, step && n < 100 ? 1 : 0)
 }
 
+/** Memory as GPUs and drivers count it, in MB of 1024 × 1024 bytes: a card of "24 GB" has 24 × 1024 of them. */
+export function memory(mb: number): string {
+  const [value, name] = Math.abs(mb) < 1000 ? [mb, 'megabyte'] : [mb / 1024, 'gigabyte']
+  const digits = Math.abs(value) < (name === 'megabyte' ? 10 : 100) ? 1 : 0
+  return format({ style: 'unit', unit: name, unitDisplay: 'short', minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value)
+}
+
 /** Made once: a long table says it a hundred times a second. */
 const relatives = new Map<string, Intl.RelativeTimeFormat>()
 

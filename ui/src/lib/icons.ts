@@ -10,6 +10,7 @@ export const icons = {
   play: 'M7 5l12 7-12 7z',
   pause: 'M8 5v14M16 5v14',
   stop: 'M6 6h12v12H6z',
+  blocked: 'M12 3a9 9 0 100 18 9 9 0 000-18zM5.7 5.7l12.6 12.6',
   lost: 'M7.5 8a4.5 4.5 0 117.6 3.2c-1.9 1.6-3.1 2-3.1 4.3M12 20v.2',
   chevron: 'M9 6l6 6-6 6',
   up: 'M12 19V5M6 11l6-6 6 6',

@@ -2,6 +2,7 @@
 import type { Component } from 'svelte'
 import type { IconName } from './icons'
 import type { Key } from './i18n'
+import { LOGS_KEYS, OVERVIEW_KEYS, RUN_KEYS, RUNS_KEYS, type Shortcut } from './shortcuts'
 
 export interface PageEntry {
   /** `/runs/:id` takes any one segment in the place of `:id`; it is read from `router.params.id`. */
@@ -10,14 +11,15 @@ export interface PageEntry {
   icon?: IconName
   /** The page of the sidebar that this one belongs to. */
   under?: string
+  keys: readonly Shortcut[]
   load: () => Promise<{ default: Component }>
 }
 
 export const pages: readonly PageEntry[] = [
-  { path: '/', name: 'ui.nav.overview', icon: 'overview', load: () => import('../pages/Overview.svelte') },
-  { path: '/runs', name: 'ui.nav.runs', icon: 'run', load: () => import('../pages/Runs.svelte') },
-  { path: '/runs/:id', name: 'ui.nav.run', under: '/runs', load: () => import('../pages/Run.svelte') },
-  { path: '/logs', name: 'ui.nav.logs', icon: 'logs', load: () => import('../pages/Logs.svelte') },
+  { path: '/', name: 'ui.nav.overview', icon: 'overview', keys: OVERVIEW_KEYS, load: () => import('../pages/Overview.svelte') },
+  { path: '/runs', name: 'ui.nav.runs', icon: 'run', keys: RUNS_KEYS, load: () => import('../pages/Runs.svelte') },
+  { path: '/runs/:id', name: 'ui.nav.run', under: '/runs', keys: RUN_KEYS, load: () => import('../pages/Run.svelte') },
+  { path: '/logs', name: 'ui.nav.logs', icon: 'logs', keys: LOGS_KEYS, load: () => import('../pages/Logs.svelte') },
 ]
 
 /** The parameters of a path that a pattern fits, decoded; null where it does not. A slash at the end does not matter. */

@@ -6,7 +6,8 @@ import { get, isAbort, Problem } from './api'
 import { connection } from './connection.svelte'
 import { follow } from './feed'
 import type { Range } from './range'
-import { asQuery, isFiltered, renewed, updated, type Run, type RunFilter, type RunPage } from './runs'
+import { asQuery, isFiltered, renewed, updated, type RunFilter } from './runlist'
+import type { Run, RunListing } from './runs'
 
 const PAGE = 50
 /** However many runs begin and end, the page asks once a second at most, and keeps no server busy more than a fifth of the time. */
@@ -19,7 +20,7 @@ const EVER = '2000-01-01T00:00:00Z'
 
 export class RunList {
   rows = $state.raw<Run[]>([])
-  page = $state.raw<RunPage | null>(null)
+  page = $state.raw<RunListing | null>(null)
   /** Arrived while the reader looks further down. */
   held = $state(0)
   problem = $state.raw<Problem | null>(null)
@@ -34,7 +35,7 @@ export class RunList {
   #filter: RunFilter | null = null
   #range: Range | null = null
   #control: AbortController | null = null
-  #fresh: RunPage | null = null
+  #fresh: RunListing | null = null
   #asked = 0
   #timer: ReturnType<typeof setTimeout> | undefined
 
@@ -61,13 +62,13 @@ export class RunList {
     if (control === this.#control) this.busy = false
   }
 
-  #ask(signal: AbortSignal, cursor: string | null = null): Promise<RunPage> {
+  #ask(signal: AbortSignal, cursor: string | null = null): Promise<RunListing> {
     this.#asked = Date.now()
-    return get<RunPage>('/runs', { ...asQuery(this.#filter!), ...this.#range!, limit: PAGE, cursor }, signal)
+    return get<RunListing>('/runs', { ...asQuery(this.#filter!), ...this.#range!, limit: PAGE, cursor }, signal)
   }
 
   async #noneEver(signal: AbortSignal): Promise<boolean> {
-    return !(await get<RunPage>('/runs', { from: EVER, limit: 1 }, signal)).runs.length
+    return !(await get<RunListing>('/runs', { from: EVER, limit: 1 }, signal)).runs.length
   }
 
   #settled(): void {

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import en from '../../../src/safelight/locales/en.json'
 import zh from '../../../src/safelight/locales/zh-CN.json'
-import { ago, bytes, duration, percent, rate } from './format'
+import { ago, bytes, duration, memory, percent, rate, roughly } from './format'
 import { fill, t, tn } from './i18n'
 import { prefs } from './prefs.svelte'
 
@@ -43,6 +43,8 @@ describe('figures', () => {
     expect([duration(0.4), duration(842), duration(9164), duration(61_000), duration(7_260_000)]).toEqual([
       '0.4ms', '842ms', '9.16s', '1m 1s', '2h 1m',
     ])
+    expect([memory(4), memory(512), memory(24_576), memory(131_072)]).toEqual(['4.0 MB', '512 MB', '24.0 GB', '128 GB'])
+    expect([roughly(1), roughly(42_000), roughly(58_000), roughly(400_000), roughly(7_900_000)]).toEqual(['5s', '45s', '1m', '7m', '2h 10m'])
     expect([bytes(999), bytes(17_400_000), bytes(2.5e9)]).toEqual(['999B', '17.4MB', '2.5GB'])
     expect([percent(0.034), percent(0.5), percent(0)]).toEqual(['3.4%', '50%', '0%'])
     expect([rate(3600, 60), rate(30, 60), rate(1, 1440)]).toEqual([

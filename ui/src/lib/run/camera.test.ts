@@ -4,7 +4,7 @@ import type { Layout } from './layout'
 
 const size = { width: 600, height: 400 }
 const box = { x: 400, y: 3000, width: 150, height: 40 }
-const layout = (width: number, height: number): Layout => ({ boxes: new Map([['a', box]]), wires: [], width, height })
+const layout = (width: number, height: number): Layout => ({ boxes: new Map([['a', box]]), wires: [], width, height, readable: 74 })
 
 describe('the camera', () => {
   it('shows all of a small graph in the middle, never larger than life', () => {

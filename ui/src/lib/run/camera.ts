@@ -14,11 +14,9 @@ export interface Size {
 
 export const CLOSEST = 2.5
 const FARTHEST = 0.02
-/** Boxes below this width carry no words. */
-const READABLE_PX = 74
 const COMFORTABLE_PX = 132
 /** Around the whole graph. */
-const AIR_PX = 10
+const AIR_PX = 12
 
 export const clampZoom = (k: number): number => Math.min(CLOSEST, Math.max(FARTHEST, k))
 
@@ -37,11 +35,11 @@ function usualWidth(layout: Layout): number {
 export function first(layout: Layout, size: Size, centre: Box | undefined, always: boolean): Camera {
   const whole = fit(layout, size)
   const usual = usualWidth(layout)
-  if (!always && whole.k * usual >= READABLE_PX) return whole
+  if (!always && whole.k * usual >= layout.readable) return whole
   if (whole.k * usual >= COMFORTABLE_PX || !centre) return whole
   // A column that nearly fits is not worth a second direction to scroll in.
   const column = size.width / layout.width
-  const k = column * usual >= READABLE_PX ? Math.min(1.1, column) : clampZoom(COMFORTABLE_PX / usual)
+  const k = column * usual >= layout.readable ? Math.min(1.1, column) : clampZoom(COMFORTABLE_PX / usual)
   return inside(onto(centre, k, size), layout, size)
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import type { NodeState } from '../looks'
 import type { Execution } from '../runs'
-import { heat, isMode, rangeOf, ratioOf } from './heat'
+import { colourOf, heat, isMode, rangeOf, ratioOf } from './heat'
 
 const node = (given: Partial<Execution>): Execution =>
   ({ duration_ms: null, vram_peak_mb: null, vram_used_mb: null, torch_peak_mb: null, ram_used_mb: null, ...given }) as Execution
@@ -22,6 +23,16 @@ describe('the ramp', () => {
   })
   it('takes the memory of the process where there is no GPU', () => {
     expect(rangeOf('memory', [node({ ram_used_mb: 700 }), node({ ram_used_mb: 900 })])).toEqual({ least: 700, most: 900 })
+  })
+  it('leaves out what took no time because nothing was computed', () => {
+    expect(rangeOf('time', [node({ state: 'cached', duration_ms: 0 }), node({ state: 'blocked' })])).toBeNull()
+  })
+  it('gives way to what went wrong, which is red only where it failed', () => {
+    const range = { least: 0, most: 100 }
+    const of = (state: NodeState) => colourOf('time', state, node({ duration_ms: 100 }), range)
+    expect([of('failed'), of('blocked'), of('never')]).toEqual(['var(--fill-err)', 'var(--fill-warn)', 'var(--heat0)'])
+    expect(of('finished')).toBe(heat(1))
+    expect(colourOf('status', 'finished', node({}), null)).toBe('var(--ok)')
   })
   it('knows its modes', () => {
     expect([isMode('memory'), isMode('vram'), isMode(null)]).toEqual([true, false, false])

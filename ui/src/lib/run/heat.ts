@@ -1,4 +1,5 @@
 /** How a node is coloured in the graph: by the time it took, the memory at its height, or how it ended. */
+import type { NodeState } from '../looks'
 import type { Execution } from '../runs'
 
 export const MODES = ['time', 'memory', 'status'] as const
@@ -25,7 +26,7 @@ export interface Range {
 /** What the ends of the ramp stand for; null when nothing was measured. */
 export function rangeOf(mode: Mode, executions: readonly Execution[]): Range | null {
   if (mode === 'status') return null
-  const values = executions.map((each) => (mode === 'time' ? each.duration_ms : memoryOf(each))).filter((value): value is number => value !== null)
+  const values = executions.filter((each) => each.state !== 'cached' && each.state !== 'blocked').map((each) => (mode === 'time' ? each.duration_ms : memoryOf(each))).filter((value): value is number => value !== null)
   if (!values.length) return null
   let [least, most] = [Infinity, -Infinity]
   for (const value of values) {
@@ -41,4 +42,24 @@ export function ratioOf(mode: Mode, execution: Execution, range: Range): number 
   if (value === null || range.most <= range.least) return 0
   const ratio = (value - range.least) / (range.most - range.least)
   return mode === 'time' ? Math.sqrt(Math.max(0, ratio)) : ratio
+}
+
+const STATUS: Record<NodeState, string> = {
+  cached: 'var(--fill-mute)',
+  running: 'var(--accent)',
+  finished: 'var(--ok)',
+  failed: 'var(--fill-err)',
+  interrupted: 'var(--fill-mute)',
+  blocked: 'var(--fill-warn)',
+  rejected: 'var(--fill-err)',
+  waiting: 'var(--heat0)',
+  never: 'var(--heat0)',
+}
+/** What went wrong, or goes on, shows in every mode. */
+const ALWAYS: ReadonlySet<NodeState> = new Set(['failed', 'rejected', 'blocked', 'running', 'waiting', 'never'])
+
+/** The colour of a node, as CSS. */
+export function colourOf(mode: Mode, state: NodeState, execution: Execution | undefined, range: Range | null): string {
+  if (mode === 'status' || ALWAYS.has(state)) return STATUS[state]
+  return execution && range && state !== 'cached' ? heat(ratioOf(mode, execution, range)) : 'var(--heat0)'
 }

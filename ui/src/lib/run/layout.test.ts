@@ -1,17 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import type { GraphEdge, GraphNode } from '../runs'
-import { ancestors, descendants, layered, mostAbreast, placed, type Layout } from './layout'
+import type { GraphEdge } from '../runs'
+import { ancestors, descendants, layered, mostAbreast } from './layout'
+import { overlaps } from './layout.fixture'
 
 const wires = (...pairs: [string, string][]): GraphEdge[] => pairs.map(([from, to]) => ({ from, to, type: null }))
-const node = (id: string, x: number | null = null, y: number | null = null): GraphNode => ({ id, node: 'N', title: null, x, y, width: 200, height: 100 })
-
-function overlaps({ boxes }: Layout): string[] {
-  const all = [...boxes]
-  return all.flatMap(([a, p], i) =>
-    all.slice(i + 1).flatMap(([b, q]) => (p.x < q.x + q.width && q.x < p.x + p.width && p.y < q.y + q.height && q.y < p.y + p.height ? [`${a} on ${b}`] : [])),
-  )
-}
-
 /** A tangle that is the same every time. */
 function tangle(n: number): [string[], GraphEdge[]] {
   let seed = 7
@@ -46,21 +38,6 @@ describe('layers', () => {
     expect(overlaps(layout)).toEqual([])
     expect(layout.wires.every(({ d }) => !d.includes('NaN'))).toBe(true)
     expect(layered([], []).boxes.size).toBe(0)
-  })
-})
-
-describe('the places of the author', () => {
-  it('are kept, from the upper left corner on', () => {
-    const { boxes, width, height } = placed([node('a', -500, 40), node('b', 100, -60)], wires(['a', 'b']))
-    expect(boxes.get('b')!.x - boxes.get('a')!.x).toBe(600)
-    expect(boxes.get('a')!.y - boxes.get('b')!.y).toBe(100)
-    expect([width, height]).toEqual([824, 254])
-  })
-  it('leave room below for nodes without one', () => {
-    const layout = placed([node('a', 0, 0), node('b'), node('c')], [])
-    expect(layout.boxes.get('b')!.y).toBeGreaterThan(layout.boxes.get('a')!.y + 100)
-    expect(overlaps(layout)).toEqual([])
-    expect(placed([node('a'), node('b')], wires(['a', 'b'])).boxes.size).toBe(2)
   })
 })
 

@@ -1,10 +1,10 @@
-/** Where the nodes of a graph stand: where their author put them, or in layers from top to bottom.
+/** Where the nodes of a graph stand that nobody arranged: in layers from top to bottom.
  *
  *  A layer holds a handful of nodes at most, so that a graph of any size is a column as wide as a panel, and reading it
  *  means to scroll in one direction. Of a large graph only the wires of the chosen node are drawn: its layers are packed
  *  and its wires run behind the nodes, because lanes for all of them would tear the column apart.
  */
-import type { GraphEdge, GraphNode } from '../runs'
+import type { GraphEdge } from '../runs'
 
 export interface Box {
   x: number
@@ -24,22 +24,24 @@ export interface Layout {
   wires: Wire[]
   width: number
   height: number
+  /** Boxes narrower than this, in pixels, carry no words. */
+  readable: number
 }
 
-const MARGIN = 12
-const WIDTH = 148
-const HEIGHT = 42
-const GAP_X = 16
-const GAP_Y = 32
+export const MARGIN = 12
+export const WIDTH = 148
+export const HEIGHT = 42
+export const GAP_X = 16
+export const GAP_Y = 32
+/** Its boxes have room for one line. */
+const READABLE_PX = 74
 const LANE = 8
 /** Above this a graph is large. */
 export const MANY = 80
 export const mostAbreast = (nodes: number): number => (nodes > MANY ? 4 : 5)
 /** A wire over more layers has no lane of its own: it runs behind the nodes. */
 const LONGEST_LANE = 7
-/** The author's sizes leave out the title, which stands above a node (LiteGraph draws it 30 units high). */
-const TITLE = 30
-const EMPTY: Layout = { boxes: new Map(), wires: [], width: 1, height: 1 }
+const EMPTY: Layout = { boxes: new Map(), wires: [], width: 1, height: 1, readable: READABLE_PX }
 
 interface Links {
   before: Map<string, string[]>
@@ -230,43 +232,7 @@ function drawn(rows: Slot[][], slots: Map<string, Slot>, chains: readonly { edge
     }
     return { edge, d }
   })
-  return { boxes, wires, width: right - left + 2 * MARGIN, height: rows.length * (HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN }
-}
-
-/** Where the author put the nodes, wires from right to left as there. What has no place stands in rows below. */
-export function placed(nodes: readonly GraphNode[], edges: readonly GraphEdge[]): Layout {
-  const known = nodes.filter((node) => node.x !== null && node.y !== null)
-  if (!known.length) return layered(nodes.map((node) => node.id), edges)
-  let [left, top, right, bottom] = [Infinity, Infinity, -Infinity, -Infinity]
-  const size = (node: GraphNode): [number, number] => [Math.max(60, node.width ?? WIDTH), TITLE + Math.max(HEIGHT - TITLE, node.height ?? HEIGHT)]
-  for (const node of known) {
-    const [width, height] = size(node)
-    left = Math.min(left, node.x!)
-    top = Math.min(top, node.y!)
-    right = Math.max(right, node.x! + width)
-    bottom = Math.max(bottom, node.y! + height)
-  }
-  const boxes = new Map<string, Box>()
-  for (const node of known) {
-    const [width, height] = size(node)
-    boxes.set(node.id, { x: node.x! - left + MARGIN, y: node.y! - top + MARGIN, width, height })
-  }
-  let total = bottom - top + 2 * MARGIN
-  const homeless = nodes.filter((node) => !boxes.has(node.id))
-  const abreast = Math.max(1, Math.floor((right - left + GAP_X) / (WIDTH + GAP_X)))
-  homeless.forEach((node, i) => {
-    const y = total + Math.floor(i / abreast) * (HEIGHT + GAP_Y)
-    boxes.set(node.id, { x: MARGIN + (i % abreast) * (WIDTH + GAP_X), y, width: WIDTH, height: HEIGHT })
-  })
-  if (homeless.length) total += Math.ceil(homeless.length / abreast) * (HEIGHT + GAP_Y)
-  const wires = edges.flatMap((edge) => {
-    const [from, to] = [boxes.get(edge.from), boxes.get(edge.to)]
-    if (!from || !to || from === to) return []
-    const [x1, y1, x2, y2] = [from.x + from.width, from.y + from.height / 2, to.x, to.y + to.height / 2]
-    const reach = Math.min(220, Math.max(40, Math.abs(x2 - x1) / 2))
-    return { edge, d: `M${x1} ${y1}C${x1 + reach} ${y1} ${x2 - reach} ${y2} ${x2} ${y2}` }
-  })
-  return { boxes, wires, width: Math.max(right - left, WIDTH) + 2 * MARGIN, height: total }
+  return { boxes, wires, width: right - left + 2 * MARGIN, height: rows.length * (HEIGHT + GAP_Y) - GAP_Y + 2 * MARGIN, readable: READABLE_PX }
 }
 
 /** What `id` needs, directly or not, with itself. */

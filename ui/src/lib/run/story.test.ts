@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Execution, RunDetail, RunState } from '../runs'
-import { rejections, withoutCurve, withoutGraph, withoutNodes } from './story'
+import { blockedNodes, complaint, rejections, withoutCurve, withoutGraph, withoutNodes } from './story'
 
 const run = (state: RunState, given: Partial<RunDetail> = {}): RunDetail =>
   ({
@@ -40,5 +40,10 @@ describe('what is missing', () => {
       { id: '5', node: '', errors: [] },
     ])
     expect(rejections(run('finished'))).toEqual([])
+  })
+  it('lists the blocked nodes with what the blocker says', () => {
+    const nodes = [{ node_id: '1', state: 'finished' }, { node_id: '2', state: 'blocked', title: 'Save', node: 'SaveImage', error: { type: 'ExecutionBlocked', message: 'off', traceback: null } }]
+    expect(blockedNodes(nodes as Execution[])).toEqual([{ id: '2', node: 'Save', said: ['off'] }])
+    expect(complaint({ id: '4', node: 'KSampler', errors: [{ message: 'Value not in list', details: 'cfg' }, { message: 'odd', details: '' }] }).said).toEqual(['Value not in list: cfg', 'odd'])
   })
 })

@@ -1,6 +1,6 @@
 /** What is not ordinary about a run, in sentences: what happened, what is missing and why, and what to do. */
 import type { Key, Values } from '../i18n'
-import type { RunDetail } from '../runs'
+import type { Execution, RunDetail } from '../runs'
 
 export interface Note {
   tone: 'err' | 'warn' | 'plain'
@@ -50,3 +50,22 @@ export function rejections(run: RunDetail): RejectedNode[] {
     errors: (errors ?? []).map(({ type, message, details }) => ({ message: message || type || '', details: details ?? '' })),
   }))
 }
+
+/** A node, and what is said against it. */
+export interface Complaint {
+  id: string
+  node: string
+  said: string[]
+}
+
+export const complaint = ({ id, node, errors }: RejectedNode): Complaint => ({
+  id,
+  node,
+  said: errors.map((error) => [error.message, error.details].filter(Boolean).join(': ')),
+})
+
+/** Nodes that an ExecutionBlocker kept from running, with its message. */
+export const blockedNodes = (executions: readonly Execution[]): Complaint[] =>
+  executions
+    .filter((each) => each.state === 'blocked')
+    .map((each) => ({ id: each.node_id, node: each.title || each.node || '', said: each.error?.message ? [each.error.message] : [] }))

@@ -8,6 +8,7 @@ import { isMode, type Mode } from './heat'
 import { memoryOf } from './curve'
 import { parentsOf } from './rows'
 import { about, axisOf, read, within, written, type Span } from './scale'
+import type { NodeState } from '../looks'
 import type { Execution, RunDetail } from '../runs'
 
 export const TABS = ['node', 'logs', 'prompt', 'outputs'] as const
@@ -97,11 +98,17 @@ export class RunView {
     return found.size > 1 ? found : null
   })
 
+  /** Of any node of the graph, whether it was executed or not. */
+  stateOf(id: string): NodeState {
+    if (this.run?.node_errors?.[id]) return 'rejected'
+    return this.byId.get(id)?.state ?? (this.active ? 'waiting' : 'never')
+  }
+
   durationOf(execution: Execution): number | null {
     if (execution.duration_ms !== null) return execution.duration_ms
     if (execution.state === 'running' && this.running && execution.offset_ms !== null) return Math.max(0, this.length - execution.offset_ms)
     // It never said how it ended: it worked until the run ended.
-    return execution.state === 'cached' || execution.offset_ms === null ? null : Math.max(0, this.length - execution.offset_ms)
+    return execution.state === 'cached' || execution.state === 'blocked' || execution.offset_ms === null ? null : Math.max(0, this.length - execution.offset_ms)
   }
 
   look(span: Span | null): void {
