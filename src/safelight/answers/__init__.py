@@ -5,11 +5,8 @@ raises QueryError; one that is over a limit raises QueryTooCostly.
 """
 
 from .insight import nodes, overview
-from .outputs import output
-from .queue import queue
-from .run import find, run
 from .runs import FROM as RUNS_FROM
-from .runs import MOST_RUNS, runs
+from .runs import MOST_RUNS, find, output, queue, run, runs
 from .search import MOST_ROWS, context, facets, histogram, one, search, since
 from .sql import sql
 

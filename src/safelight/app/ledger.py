@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ..answers.open_runs import Step
+from ..answers.runs.open import Step
 from ..event import RUN_ENDED_ANYHOW, Name
 
 MOST_KNOWN: Final = 100_000

@@ -17,7 +17,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
-from ..answers.open_runs import LastSeen, heard_at, killed_for_memory, last_seen, left_open, moved
+from ..answers.runs.open import LastSeen, heard_at, killed_for_memory, last_seen, left_open, moved
 from ..errors import SafelightError
 from ..event import Name
 from ..locales import text

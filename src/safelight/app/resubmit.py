@@ -14,8 +14,8 @@ import anyio
 import anyio.to_thread
 
 from ..alerts.engine import Note, silent
-from ..answers.open_runs import left_open
-from ..answers.submitted import submitted
+from ..answers.runs.open import left_open
+from ..answers.runs.submitted import submitted
 from ..comfyui import bundle
 from ..comfyui.client import Client
 from ..comfyui.replay import Submission, faults, submit

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
 from ... import answers
-from ...answers.outputs import Image, Output, image, of_this_machine
+from ...answers.runs.outputs import Image, Output, image, of_this_machine
 from ...config.defaults import sources_of
 from ...errors import InputError, NoSuchEvent, ServiceError
 from ...sources.comfyui import ComfyUI

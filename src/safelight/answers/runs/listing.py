@@ -5,15 +5,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from ..errors import QueryError
-from ..query import runs as query
-from ..query.run_states import State
-from ..query.sql import Span
-from ..query.times import INSTANT, LATEST
-from ..store import Store
-from .asked import Asked
+from ...errors import QueryError
+from ...query import runs as query
+from ...query.run_states import State
+from ...query.sql import Span
+from ...query.times import INSTANT, LATEST
+from ...store import Store
+from ..asked import Asked
 from .reading import span_around
-from .run_summary import AROUND, gather, summaries
+from .summary import AROUND, gather, summaries
 
 MOST_RUNS: Final = 500
 """On one page."""

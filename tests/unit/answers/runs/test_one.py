@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from safelight.answers import find, run, runs
-from safelight.answers.curve import MOST_POINTS, curve
+from safelight.answers.runs.curve import MOST_POINTS, curve
 from safelight.store.segments import SegmentStore
 from support.runs import KINDS, batch, ledger, stories, story
 

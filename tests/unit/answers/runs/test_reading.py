@@ -7,7 +7,7 @@ from math import isnan
 
 import pytest
 
-from safelight.answers.reading import document, number, time_of
+from safelight.answers.runs.reading import document, number, time_of
 from safelight.rows import dump
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from safelight.answers import output
-from safelight.answers.outputs import MOST_BYTES, Output, image, of_this_machine
+from safelight.answers.runs.outputs import MOST_BYTES, Output, image, of_this_machine
 from safelight.store.segments import SegmentStore
 from support.runs import batch, story
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from ..comfyui.layout import layout
-from ..event import Name
-from ..query import runs as query
-from ..query.run_states import OF_RUNS, State
-from ..query.sql import EVERYTHING
-from ..store import Store
-from .asked import Asked
+from ...comfyui.layout import layout
+from ...event import Name
+from ...query import runs as query
+from ...query.run_states import OF_RUNS, State
+from ...query.sql import EVERYTHING
+from ...store import Store
+from ..asked import Asked
 from .curve import curve
 from .executions import executions
 from .reading import Row, decoded, document, span_around, text, time_of
-from .run_summary import Told, attribute_of, state, summary
 from .saved import saved, shown
+from .summary import Told, attribute_of, state, summary
 from .usual import usual, usual_nodes
 
 GetDocument = Callable[[str], str | None]

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ..event import OURSELVES, Name
-from ..query import runs as query
-from ..query.run_states import ENDED, RUN_ENDS, State, state_of
-from ..query.sql import Span
-from ..store import Store
+from ...event import OURSELVES, Name
+from ...query import runs as query
+from ...query.run_states import ENDED, RUN_ENDS, State, state_of
+from ...query.sql import Span
+from ...store import Store
 from .reading import Row, attributes, between, decoded, greatest, moment, number, text, time_of
 from .usual import usual
 

@@ -7,7 +7,7 @@ from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
 
-from ..event import Name
+from ...event import Name
 from .reading import Row, number, text
 
 MOST_SAVED: Final = 2_000

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ..event import Name
-from ..query.run_states import OPEN_WITHIN, State
-from ..query.sql import Span
-from ..query.standing import standing
-from ..store import Store
-from .asked import Asked
+from ...event import Name
+from ...query.run_states import OPEN_WITHIN, State
+from ...query.sql import Span
+from ...query.standing import standing
+from ...store import Store
+from ..asked import Asked
 from .reading import number
-from .run_summary import Told, attribute_of, gather, summaries
+from .summary import Told, attribute_of, gather, summaries
 
 _WORDS: Final = {Name.INSTANCE_UNREACHABLE: "unreachable", Name.WORKER_DEAD: "dead"}
 """What an instance is while nothing better has been heard of it."""

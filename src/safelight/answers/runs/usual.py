@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ..query import runs as query
-from ..query.sql import Span
-from ..store import Store
+from ...query import runs as query
+from ...query.sql import Span
+from ...store import Store
 from .reading import span_around, time_of
 
 LOOK_BACK: Final = 50

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from ..event import IMPORTED, RUN_ENDED_ANYHOW, Name
-from ..query.sql import Span, Sql
-from ..store import Store
+from ...event import IMPORTED, RUN_ENDED_ANYHOW, Name
+from ...query.sql import Span, Sql
+from ...store import Store
 
 LOOK_BACK: Final = timedelta(days=7)
 """A run that was queued longer ago and has not ended is nobody's business any more."""

@@ -8,12 +8,12 @@ from typing import Any, Final
 
 import pyarrow as pa
 
-from .. import rows
-from ..comfyui.replay import Submission, removed
-from ..documents import Documents
-from ..errors import NoSuchEvent
-from ..query.sql import Sql
-from ..store import Store
+from ... import rows
+from ...comfyui.replay import Submission, removed
+from ...documents import Documents
+from ...errors import NoSuchEvent
+from ...query.sql import Sql
+from ...store import Store
 from .reading import attributes, document
 
 _WITNESSES: Final = 4

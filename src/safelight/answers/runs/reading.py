@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from .. import rows
-from ..query.sql import Span
-from ..query.times import EARLIEST, INSTANT, LATEST
+from ... import rows
+from ...query.sql import Span
+from ...query.times import EARLIEST, INSTANT, LATEST
 
 Row = Mapping[str, Any]
 

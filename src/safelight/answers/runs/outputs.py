@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
-from ..query import runs as query
-from ..store import Store
+from ...query import runs as query
+from ...store import Store
 from .reading import decoded
 from .saved import MOST_SAVED, saved
 

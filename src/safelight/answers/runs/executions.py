@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, Final
 
-from ..event import Name
-from ..query.run_states import State
+from ...event import Name
+from ...query.run_states import State
 from .reading import Row, between, greatest, moment, number, text
 
 MOST_STEPS: Final = 200

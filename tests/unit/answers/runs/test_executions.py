@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from safelight import answers
-from safelight.answers.executions import executions
+from safelight.answers.runs.executions import executions
 from safelight.batch import Batch
 from safelight.store.segments import SegmentStore
 
