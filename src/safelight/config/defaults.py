@@ -13,6 +13,7 @@ from .model import Config
 
 DEFAULT_RULES: Final = (
     Rule.model_validate({"id": "any-error", "when": "any level:(ERROR OR CRITICAL)", "severity": 2}),
+    Rule.model_validate({"id": "stuck", "when": "any event:run_stuck", "severity": 2}),
     Rule.model_validate({"id": "error-rate", "when": "more than 10 level:(ERROR OR CRITICAL) over 1h", "severity": 3}),
 )
 

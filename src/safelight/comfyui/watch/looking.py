@@ -48,6 +48,8 @@ class Looker:
         except ServiceError as error:
             if error.key not in {"comfyui.garbage", "comfyui.not_comfyui", "comfyui.failed"}:
                 raise
+            if self.pack is not None and error.key == "comfyui.failed":
+                return  # it stumbles: what it tells of the runs is not ours to tell for that
             state = None  # a proxy that answers every path
         self.pack = None if state is None else Pack.of(state)
 
