@@ -9,6 +9,8 @@ import pytest
 from safelight.comfyui.watch.looking import Looker
 from safelight.errors import ServiceError
 
+pytestmark = pytest.mark.anyio
+
 STATE = {"spool": "/spool", "worker_alive": True, "run": None}
 
 
