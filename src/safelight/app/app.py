@@ -21,6 +21,7 @@ from ..batch import Batch, Process, compose
 from ..channels.deliver import Delivery, target
 from ..config import Config
 from ..config.defaults import rules_of, sources_of
+from ..config.model import Discover
 from ..demo import Demo
 from ..documents import DIRECTORY as DOCUMENTS
 from ..documents import Documents
@@ -102,6 +103,9 @@ class App:
 
         Raises StoreError.
         """
+        if demo is not None:  # simulated alarms must not reach people, nor simulated prompts a ComfyUI
+            nothing = Discover(comfyui=False, gpu=False, host=False)
+            config = config.model_copy(update={"channels": (), "sources": (), "discover": nothing})
         journal = Journal(redaction(config.processors), config.language)
 
         def troubled(problem: StoreError) -> None:

@@ -18,7 +18,7 @@ from ..answers.runs.open import left_open
 from ..answers.runs.submitted import submitted
 from ..comfyui import bundle
 from ..comfyui.client import Client
-from ..comfyui.replay import Submission, faults, submit
+from ..comfyui.replay import Submission, faults, refuse_incomplete, submit
 from ..documents import Documents
 from ..errors import InputError, PromptRejected, SafelightError, ServiceError
 from ..event import Name
@@ -87,11 +87,29 @@ class Resubmitter:
             ledger.settled |= self._settled
             for run_id in list(ids) if ids is not None else _queued(ledger, instance):
                 try:
-                    new = await self._once(run_id, ledger)
+                    new = await self._submit(*await self._once(run_id, ledger))
                     resubmitted.append({"run_id": run_id, "new_id": new.run_id})
                 except SafelightError as error:
                     failed.append({"run_id": run_id, "reason": error.render(self._language)})
         return {"resubmitted": resubmitted, "failed": failed}
+
+    async def would(self, instance: str | None = None, ids: Iterable[str] | None = None) -> dict[str, Any]:
+        """What `lost` would do now, and does not: `{"would_submit": [{"run_id", "to"}], "failed": [...]}`. Whether a
+        prompt validates there only ComfyUI can say, when it is submitted."""
+        would: list[dict[str, str]] = []
+        failed: list[dict[str, str]] = []
+        ledger = await self._ledger()
+        ledger.settled |= self._settled
+        for run_id in dict.fromkeys(ids) if ids is not None else _queued(ledger, instance):
+            try:
+                submission, target = await self._once(run_id, ledger)
+                refuse_incomplete(submission)
+                async with target.client() as client:
+                    await client.queue()  # it answers
+                would.append({"run_id": run_id, "to": client.url})
+            except SafelightError as error:
+                failed.append({"run_id": run_id, "reason": error.render(self._language)})
+        return {"would_submit": would, "failed": failed}
 
     async def wants(self, lost: Lost) -> bool:
         """Whether the configuration says to submit a lost run again."""
@@ -133,13 +151,14 @@ class Resubmitter:
             raise
         return path
 
-    async def _once(self, run_id: str, ledger: Ledger) -> Again:
+    async def _once(self, run_id: str, ledger: Ledger) -> tuple[Submission, Target]:
+        """A lost run that was not submitted again yet, and where it belongs."""
         lost = ledger.lost.get(run_id)
         if lost is None:
             raise InputError("replay.not_lost", run=run_id)
         if run_id in ledger.settled | self._settled:
             raise InputError("replay.already", run=run_id)
-        return await self._submit(await self.find(run_id), await self.targets.of(lost.instance))
+        return await self.find(run_id), await self.targets.of(lost.instance)
 
     async def _ledger(self) -> Ledger:
         ledger = Ledger()

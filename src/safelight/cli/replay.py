@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os.path
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ import click
 from ..errors import ConfigError, InputError, PromptRejected
 from . import LANGUAGE, options, output, say
 from .remote import Server, running
+from .run import beginning_with, only
 
 if TYPE_CHECKING:  # not on the path of `--help`
     from ..app.resubmit import Resubmitter
@@ -55,18 +57,23 @@ def command(
     """Submit again, through the server or with it down."""
     if (run is None) != lost:
         raise click.UsageError(say("cli.replay.what"))
+    _refuse_ignored(
+        write_to, instance, lost=lost, given={"--to": to, "--set": given, "--check": check, "--json": as_json}
+    )
     values = _values(given)
     here = _Here(config, data, url)
     if run is None:
-        _print_lost(here.lost(instance), as_json=as_json)
+        _print_lost(here.lost(instance, check=check), as_json=as_json)
     elif write_to is not None:
-        here.write(run, write_to)
+        if write_to.exists():
+            raise InputError("bundle.exists", path=write_to)
+        here.write(here.meant(run), write_to)
         _print_written(write_to)
-    elif Path(run).suffix == ".zip" or check:
+    elif _is_bundle(run) or check:
         with here.opened(run) as opened:
             _run_bundle(opened, values, here, to, check=check, yes=yes, as_json=as_json)
     else:
-        _print_new(here.again(run, to, values), as_json=as_json)
+        _print_new(here.again(here.meant(run), to, values), as_json=as_json)
 
 
 class _Here:
@@ -76,6 +83,19 @@ class _Here:
         self._config, self._data = config, data
         self._server = running(url, data, config)
 
+    def meant(self, run: str) -> str:
+        """The id that begins so; what begins no id stays as it is. Raises InputError when several do."""
+        if self._server is not None:
+            ids = beginning_with(self._server, run)
+        else:
+            from .. import answers  # noqa: PLC0415 - a running server spares us the engine
+            from ..paths import data_directory  # noqa: PLC0415
+            from .local import reading  # noqa: PLC0415
+
+            with reading(data_directory(self._data, self._config)) as store:
+                ids = answers.find(store, run)
+        return only(ids, run) if ids else run
+
     def again(self, run: str, to: str | None, values: dict[str, str]) -> dict[str, str]:
         """Submit a run again: `run_id`, `to`."""
         if self._server is not None:
@@ -84,12 +104,13 @@ class _Here:
             again = anyio.run(local.again, run, to, values)
             return {"run_id": again.run_id, "to": again.to}
 
-    def lost(self, instance: str | None) -> dict[str, Any]:
-        """Submit lost runs again."""
+    def lost(self, instance: str | None, *, check: bool) -> dict[str, Any]:
+        """Submit lost runs again, or only say which."""
         if self._server is not None:
-            return dict(_post(self._server, "/runs/resubmit", {"instance": instance}))
+            asked = {"instance": instance} | ({"check": True} if check else {})
+            return dict(_post(self._server, "/runs/resubmit", asked))
         with self._resubmitter() as local:
-            return anyio.run(local.lost, instance)
+            return anyio.run(local.would if check else local.lost, instance)
 
     def write(self, run: str, path: Path) -> None:
         """Write the bundle of a run. Raises InputError when there is no room for it, or no right."""
@@ -111,12 +132,12 @@ class _Here:
         """A bundle that lies in a file, or that of a run."""
         from ..comfyui.bundle import read  # noqa: PLC0415
 
-        if Path(run).suffix == ".zip":
+        if _is_bundle(run):
             yield read(Path(run))
             return
         with tempfile.TemporaryDirectory(prefix="safelight-") as folder:
             path = Path(folder, "run.zip")
-            self.write(run, path)
+            self.write(self.meant(run), path)
             yield read(path)
 
     async def target(self, to: str | None, instance: str | None) -> Target:
@@ -148,6 +169,24 @@ class _Here:
             if optional:
                 return Targets(())
             raise
+
+
+def _refuse_ignored(write_to: Path | None, instance: str | None, *, lost: bool, given: dict[str, object]) -> None:
+    """Nobody is to believe that an option did what it did not."""
+    if lost:
+        mode, ignored = "--lost", {"--bundle": write_to, "--to": given["--to"], "--set": given["--set"]}
+    else:
+        mode, ignored = "--bundle", given if write_to is not None else {}
+    named = [option for option, value in ignored.items() if value]
+    if named:
+        raise InputError("cli.replay.ignored", options=", ".join(named), mode=mode)
+    if instance is not None and not lost:
+        raise InputError("cli.replay.only_lost")
+
+
+def _is_bundle(run: str) -> bool:
+    """Whether a file is meant, and not the id of a run; a .zip that is not there is said to be missing."""
+    return Path(run).suffix == ".zip" or os.path.isfile(run)  # noqa: PTH113 - False for a name too long, too
 
 
 def _values(given: tuple[str, ...]) -> dict[str, str]:
@@ -243,11 +282,14 @@ def _print_lost(answer: dict[str, Any], *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
     else:
-        for one in answer["resubmitted"]:
+        would, done = answer.get("would_submit", []), answer.get("resubmitted", [])
+        for one in would:
+            click.echo(output.harmless(say("cli.replay.would_submit", run=one["run_id"], url=one["to"])))
+        for one in done:
             click.echo(output.harmless(say("cli.replay.lost_submitted", run=one["run_id"], new=one["new_id"])))
         for one in answer["failed"]:
             click.echo(output.harmless(f"{one['run_id']}: {one['reason']}"), err=True)
-        if not answer["resubmitted"] and not answer["failed"]:
+        if not would and not done and not answer["failed"]:
             click.echo(say("cli.replay.nothing_lost"))
     if answer["failed"]:
         raise click.exceptions.Exit(1)

@@ -46,12 +46,18 @@ def _from_server(server: Server, run_id: str) -> dict[str, Any]:
     try:
         found: dict[str, Any] = server.get(f"/runs/{quote(run_id, safe='')}")
     except ServerError as error:
-        listed = server.get("/runs", {"q": run_id, "from": "1970-01-01", "limit": 500})["runs"]
-        ids = [run["id"] for run in listed if run["id"].startswith(run_id)]
+        ids = beginning_with(server, run_id)
         if not ids:
             raise error from None
-        found = server.get(f"/runs/{quote(_only(ids, run_id), safe='')}")
+        found = server.get(f"/runs/{quote(only(ids, run_id), safe='')}")
     return found
+
+
+def beginning_with(server: Server, prefix: str) -> list[str]:
+    """The ids that begin so; one that is exactly so is the only one."""
+    listed = server.get("/runs", {"q": prefix, "from": "1970-01-01", "limit": 500})["runs"]
+    ids = [run["id"] for run in listed if run["id"].startswith(prefix)]
+    return [prefix] if prefix in ids else ids
 
 
 def _from_files(data: Path | None, run_id: str) -> dict[str, Any]:
@@ -64,14 +70,14 @@ def _from_files(data: Path | None, run_id: str) -> dict[str, Any]:
     with reading(data) as store:
         documents = Documents(data_directory(data) / DIRECTORY)
         ids = answers.find(store, run_id)
-        found = answers.run(store, documents.get, _only(ids, run_id)) if ids else None
+        found = answers.run(store, documents.get, only(ids, run_id)) if ids else None
     if found is None:
         raise InputError("runs.no_such_run", id=run_id)
     decoded: dict[str, Any] = json.loads(dump(found))
     return decoded
 
 
-def _only(ids: list[str], prefix: str) -> str:
+def only(ids: list[str], prefix: str) -> str:
     """The one id that is meant. Raises InputError with those that could be."""
     if len(ids) > 1:
         raise InputError("cli.run.several", prefix=prefix, ids=", ".join(output.harmless(each) for each in ids[:10]))

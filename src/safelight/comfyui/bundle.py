@@ -18,7 +18,7 @@ import re
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -34,6 +34,7 @@ from ..errors import InputError
 from ..rows import iso
 from .client import ANSWER_LIMIT, Client
 from .inventory import NOTHING, InputFile, Inventory, fetch, named_files, take
+from .pack import document
 from .replay import Submission
 
 FORMAT: Final = 1
@@ -83,6 +84,8 @@ class Manifest(msgspec.Struct, frozen=True):
     files: tuple[Carried, ...] = ()
     removed: tuple[str, ...] = ()
     """Inputs whose values were secrets."""
+    prompt_sha256: str | None = None
+    """Of its canonical text; None in bundles of versions that did not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +95,8 @@ class Bundle:
     path: Path
     manifest: Manifest
     submission: Submission
+    edited: bool = False
+    """Whether the prompt is another one than was put in."""
 
     def content(self, file: Carried) -> bytes:
         """An input file. Raises InputError when it is not what the manifest says."""
@@ -143,7 +148,8 @@ def _manifest_of(submission: Submission, made_with: Inventory, carried: list[Car
         submission.queued_at,
     )
     written_at = iso(datetime.now(UTC))
-    return Manifest(FORMAT, __version__, written_at, run, made_with, tuple(carried), submission.removed)
+    prompt = _hash(submission.prompt)
+    return Manifest(FORMAT, __version__, written_at, run, made_with, tuple(carried), submission.removed, prompt)
 
 
 def read(path: Path) -> Bundle:
@@ -159,6 +165,8 @@ def read(path: Path) -> Bundle:
         prompt = _object(archive, path, "prompt.json")
         workflow = _value(archive, path, "workflow.json") if "workflow.json" in members else None
         extra = _object(archive, path, "extra.json") if "extra.json" in members else {}
+    if not prompt:
+        raise InputError("bundle.empty_prompt", path=path)
     for file in manifest.files:
         if file.member not in members:
             raise InputError("bundle.no_member", path=path, member=file.member[:200])
@@ -179,6 +187,7 @@ def read(path: Path) -> Bundle:
             run.queued_at,
             manifest.removed,
         ),
+        edited=manifest.prompt_sha256 is not None and manifest.prompt_sha256 != _hash(prompt),
     )
 
 
@@ -246,6 +255,10 @@ def _value(archive: zipfile.ZipFile, path: Path, member: str) -> Any:
         return json.loads(_read(archive, path, member, MOST_JSON))
     except (ValueError, RecursionError) as error:
         raise InputError("bundle.bad_json", path=path, member=member, reason=str(error)) from error
+
+
+def _hash(prompt: Mapping[str, Any]) -> str:
+    return document.sha256(document.canonical(prompt))
 
 
 def _harmless(name: str) -> str:

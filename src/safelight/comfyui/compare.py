@@ -34,7 +34,7 @@ class Difference:
 async def differences(bundle: Bundle, client: Client) -> list[Difference]:
     """What differs there, what stands in the way first. Raises ServiceError."""
     there = await take(client, bundle.submission.prompt)
-    found = [*_removed(bundle.submission), *between(bundle.manifest.made_with, there), *_files(bundle, there)]
+    found = [*_prompt(bundle), *between(bundle.manifest.made_with, there), *_files(bundle, there)]
     return sorted(found, key=lambda one: not one.blocking)
 
 
@@ -104,8 +104,10 @@ def _references(submission: Submission, file: Carried, stored: str) -> dict[tupl
     }
 
 
-def _removed(submission: Submission) -> Iterator[Difference]:
-    for name in submission.removed:
+def _prompt(bundle: Bundle) -> Iterator[Difference]:
+    if bundle.edited:
+        yield _differs("bundle.prompt_edited")
+    for name in bundle.submission.removed:
         yield _blocks("bundle.secret_removed", input=name)
 
 

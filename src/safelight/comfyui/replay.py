@@ -86,10 +86,15 @@ async def submit(client: Client, submission: Submission) -> str:
 
     Raises InputError when secrets were removed from it, PromptRejected when it does not validate there, ServiceError.
     """
+    refuse_incomplete(submission)
+    return await client.submit(submission.prompt, submission.extra_data())
+
+
+def refuse_incomplete(submission: Submission) -> None:
+    """Raises InputError when secrets were removed from it."""
     gone = submission.removed
     if gone:
         raise InputError("replay.secrets_removed", run=submission.run_id, inputs=", ".join(gone), example=gone[0])
-    return await client.submit(submission.prompt, submission.extra_data())
 
 
 def faults(node_errors: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
 import socket
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -36,6 +38,7 @@ from . import Arrival, Report, Source
 DEFAULT_URL: Final = "http://127.0.0.1:8188"
 """Where ComfyUI listens unless it is told otherwise."""
 _PACK_EVERY_S: Final = 5.0
+_UNREAD_S: Final = 10.0  # so long may a spool go unread: Safelight is starting, or starts again
 _ROOM: Final = "comfyui"
 
 
@@ -66,8 +69,9 @@ class ComfyUI(Source):
     headers: dict[str, SecretStr] = Field(default_factory=dict)
     """Sent with every request, for what stands in front of ComfyUI. Values may be env:NAME or file:PATH."""
     pack: Literal["auto", "trust", "ignore"] = "auto"
-    """Who tells of runs where the node pack is installed. `auto`: the pack, if its spool folder is on this machine;
-    `trust`: the pack in any case, its events come another way; `ignore`: this source, as if there were no pack."""
+    """Who tells of runs where the node pack is installed. `auto`: the pack, if a Safelight on this machine reads its
+    spool; `trust`: the pack in any case, its events come another way; `ignore`: this source, as if there were no
+    pack."""
     poll: Duration = timedelta(seconds=pace.IDLE_S)
     """How often it is asked while nothing runs."""
     poll_busy: Duration = timedelta(seconds=pace.BUSY_S)
@@ -172,6 +176,8 @@ class _Watch:
         self._woken = True
         self._pack_at = 0.0
         self._seen_spools: set[str] = set()
+        self._unread_since: float | None = None
+        self._failing: str | None = None  # why the pack cannot write
         self._told: str | None = None  # the key of the trouble at hand
 
     @property
@@ -259,14 +265,32 @@ class _Watch:
         if pack is None or policy == "ignore":
             self._well(what)
             return False
-        if policy == "trust":
-            return True
-        if pack.spool is not None and (pack.spool in self._seen_spools or Path(pack.spool).is_dir()):
-            self._seen_spools.add(pack.spool)  # it goes when its process is gone and all of it was read
+        unheard = None if policy == "trust" else self._unheard(pack)
+        # The first reason stands: later ones may name a folder that is another one at each try.
+        self._failing = pack.failing and (self._failing or pack.failing)
+        trouble = unheard
+        if self._failing and (unheard is None or pack.spool is None):
+            trouble = InputError("comfyui.pack_failing", url=self._source.name, reason=self._failing)
+        if trouble is None:
             self._well(what)
-            return True
-        self._report.trouble(what, InputError("comfyui.pack_unseen", url=self._source.name, spool=pack.spool or "-"))
-        return False
+        else:
+            self._report.trouble(what, trouble)
+        return unheard is None
+
+    def _unheard(self, pack: Pack) -> InputError | None:
+        """Why what the pack writes reaches no Safelight on this machine; None if it does."""
+        if pack.spool is None or not (pack.spool in self._seen_spools or _is_folder(pack.spool)):
+            return InputError("comfyui.pack_unseen", url=self._source.name, spool=pack.spool or "-")
+        self._seen_spools.add(pack.spool)  # it goes when its process is gone and all of it was read
+        root, now = Path(pack.spool).parent, time.monotonic()
+        if _has_reader(root):
+            self._unread_since = None
+            return None
+        if self._unread_since is None:
+            self._unread_since = now
+        if now - self._unread_since < _UNREAD_S:
+            return None
+        return InputError("comfyui.pack_unread", url=self._source.name, spool=root)
 
     def _failed(self, error: ServiceError) -> list[Event]:
         self._failures += 1
@@ -291,3 +315,19 @@ class _Watch:
         if what == self._source.name:
             self._told = None
         self._report.recovered(what)
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112 - Path's raises for a folder that may not be looked into
+
+
+def _has_reader(root: Path) -> bool:
+    """Whether a Safelight holds the lock of this spool, as `sources.spool` does while it reads."""
+    try:
+        with (root / ".consumer.lock").open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # held, or not ours to look at: then it is another user's who reads
+    return False

@@ -251,6 +251,18 @@ async def test_runs_that_a_person_names_are_submitted_if_they_were_lost(resubmit
     ]
 
 
+async def test_what_would_be_submitted_is_listed_and_stays_where_it_is(resubmitter, tell, studio, notes):
+    secret = {"12": {"class_type": "Uploader", "inputs": {"api_key": "[REDACTED]"}}}
+    tell(*lost("run-1", n=1), *lost("ran", "running", n=3), *lost("other", n=5, instance="gpu-02"))
+    tell(*queued("secret", secret, n=7), event("run_lost", "secret", 8, was="queued"))
+    answer = await resubmitter.would()
+    assert answer["would_submit"] == [{"run_id": "run-1", "to": studio.url}]
+    assert [one["run_id"] for one in answer["failed"]] == ["other", "secret"]
+    assert "--set 12.api_key=" in answer["failed"][1]["reason"]
+    assert not studio.submitted
+    assert not notes
+
+
 def of(run):
     return Lost(run, "gpu-01", NOW, was_running=False)
 

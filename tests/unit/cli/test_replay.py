@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner
 
 from safelight.batch import Batch
+from safelight.cli import replay as room
 from safelight.cli.replay import command
 from safelight.comfyui.pack.document import canonical, parts
 from safelight.documents import Documents
@@ -77,6 +79,99 @@ def test_all_lost_runs_are_submitted_again_and_those_that_cannot_be_are_named(da
     assert done.exit_code == 1
     assert "run-1: Run run-1 cannot be submitted as it was" in done.stderr
     assert replay("--lost", "--instance", "gpu-02", data=data).stdout.startswith("No lost run")
+
+
+def test_lost_runs_that_are_only_checked_stay_lost(data, studio, monkeypatch):
+    done = replay("--lost", "--check", data=data)
+    assert done.exit_code == 1
+    assert "run-1: Run run-1 cannot be submitted as it was" in done.stderr
+    monkeypatch.setattr(room, "running", lambda *_: Running({"would_submit": [{"run_id": "a", "to": "http://x"}]}))
+    done = replay("--lost", "--check")
+    assert (done.exit_code, done.stdout) == (0, "a would be submitted to http://x.\n")
+    assert json.loads(replay("--lost", "--check", "--json").stdout)["would_submit"]
+    assert not studio.submitted
+
+
+class Running:
+    """A server that knows two runs, and what `/runs/resubmit` answers."""
+
+    def __init__(self, lost=None):
+        self.lost, self.posted = {"failed": []} | (lost or {}), []
+
+    def get(self, path, asked):
+        assert (path, asked["from"]) == ("/runs", "1970-01-01")
+        return {"runs": [{"id": one} for one in ("abc-1", "abd-2", "x-abc-1") if asked["q"] in one]}
+
+    def post(self, path, body, _media_type):
+        self.posted.append(path)
+        if path == "/runs/resubmit":
+            assert json.loads(body)["check"] is True
+            return self.lost
+        return {"run_id": "new-1", "to": "http://x"}
+
+
+def test_the_beginning_of_an_id_is_enough_with_the_server_up(monkeypatch):
+    server = Running()
+    monkeypatch.setattr(room, "running", lambda *_: server)
+    assert replay("abc").exit_code == 0
+    assert replay("abd-2").exit_code == 0
+    assert replay("unknown").exit_code == 0
+    assert "Several runs" in str(replay("ab").exception)
+    assert server.posted == ["/runs/abc-1/replay", "/runs/abd-2/replay", "/runs/unknown/replay"]
+
+
+def test_the_beginning_of_an_id_is_enough_with_the_server_down(data, studio):
+    assert replay("ru", "--set", "2.api_key=k", data=data).exit_code == 0
+    assert len(studio.submitted) == 1
+    row = {"id": "x", "timestamp": datetime.now(UTC), "workflow_id": "run-2", "event": "run_queued"}
+    with SegmentStore.open(data) as store:
+        store.append(Batch.of([row]))
+    several = replay("run-", data=data).exception
+    assert isinstance(several, InputError)
+    assert "run-1, run-2" in str(several)
+    assert replay("run-1", "--set", "2.api_key=k", data=data).exit_code == 0
+
+
+def test_a_bundle_is_one_whatever_its_name(data):
+    path = Path(bundle_of(data)).rename(data.parent / "soft")
+    done = replay(str(path), "--check", "--set", "2.api_key=k", data=data)
+    assert done.exit_code == 0, done.output
+
+
+def test_a_name_that_no_file_can_have_is_that_of_a_run(data):
+    assert "There is no run" in str(replay("x" * 5000, data=data).exception)
+
+
+def test_a_bundle_overwrites_nothing(data):
+    path = Path(bundle_of(data))
+    written = path.read_bytes()
+    again = replay("run-1", "--bundle", str(path), data=data)
+    assert isinstance(again.exception, InputError)
+    assert "exists already" in str(again.exception)
+    assert path.read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("run-1", "--bundle", "no.zip", "--set", "2.api_key=k"), "--set"),
+        (("run-1", "--bundle", "no.zip", "--to", "gpu-01"), "--to"),
+        (("run-1", "--bundle", "no.zip", "--check"), "--check"),
+        (("run-1", "--bundle", "no.zip", "--json"), "--json"),
+        (("--lost", "--to", "gpu-01"), "--to"),
+        (("--lost", "--bundle", "no.zip"), "--bundle"),
+        (("--lost", "--set", "2.api_key=k"), "--set"),
+        (("run-1", "--instance", "gpu-01"), "--instance"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "-",
+)
+def test_an_option_that_would_be_ignored_is_refused(data, studio, arguments, named, monkeypatch):
+    monkeypatch.chdir(data.parent)
+    refused = replay(*arguments, data=data)
+    assert isinstance(refused.exception, InputError)
+    assert named in str(refused.exception)
+    assert not Path("no.zip").exists()
+    assert not studio.submitted
 
 
 def test_what_a_comfyui_answers_cannot_act_on_the_terminal(data, studio, monkeypatch):

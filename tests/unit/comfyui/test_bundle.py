@@ -89,6 +89,21 @@ async def test_the_same_studio_differs_in_nothing(tmp_path, home, away):
     assert not await differing(await bundled(tmp_path, home), away)
 
 
+async def test_a_prompt_that_was_edited_is_said_to_have_been_and_stops_nothing(tmp_path, home, away):
+    opened = await bundled(tmp_path, home)
+    given = replace(opened, submission=opened.submission.given({"4.strength": "0.7"}))
+    assert not await differing(given, away)
+    with zipfile.ZipFile(opened.path) as archive_:
+        members = {name: archive_.read(name) for name in archive_.namelist()}
+    edited = {**PROMPT, "4": {**PROMPT["4"], "inputs": {"image": ["2", 0], "strength": 0.9}}}
+    found = await differing(read(archive(tmp_path, members | {"prompt.json": edited})), away)
+    assert [(key, one.blocking) for key, one in found.items()] == [("prompt_edited", False)]
+
+
+async def test_a_bundle_of_a_version_that_kept_no_hash_of_its_prompt_says_nothing_of_it(tmp_path, away):
+    assert "prompt_edited" not in await differing(read(archive(tmp_path, GOOD)), away)
+
+
 async def test_without_the_node_pack_hashes_are_unknown_and_said_to_be(tmp_path, home, away):
     home.inventory = None
     opened = await bundled(tmp_path, home)
@@ -230,6 +245,7 @@ HOSTILE = {
     "no JSON": (GOOD | {"prompt.json": "{"}, "cannot be understood"),
     "deep JSON": (GOOD | {"prompt.json": "[" * 100_000}, "cannot be understood"),
     "a list for a prompt": (GOOD | {"prompt.json": []}, "not an object"),
+    "an empty prompt": (GOOD | {"prompt.json": {}}, "has an empty prompt"),
     "nodes that are none": (GOOD | {"prompt.json": {"1": 5}}, "not an object"),
     "another format": (GOOD | {"manifest.json": manifest(format=99)}, "format 99"),
     "no format": (GOOD | {"manifest.json": {}}, "format"),

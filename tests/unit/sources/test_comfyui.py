@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import socket
 import time
 from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import anyio
@@ -14,10 +18,13 @@ import anyio.lowlevel
 import pytest
 from pydantic import ValidationError
 
+from safelight.comfyui.watch.snapshot import Pack
+from safelight.comfyui.watch.state import State
 from safelight.pipeline import chain
 from safelight.sources.comfyui import ComfyUI as Source
+from safelight.sources.comfyui import _Watch
 from support.comfyui import PROMPT, VERSIONS, ComfyUI
-from support.watching import Reading, eventually, reading
+from support.watching import Reading, Report, eventually, reading
 
 pytestmark = pytest.mark.anyio
 
@@ -283,6 +290,119 @@ async def test_a_pack_whose_spool_is_elsewhere_speaks_only_if_it_is_trusted(tmp_
             assert not read.events
         else:
             await read.until("run_started", run_id)
+
+
+@contextmanager
+def being_read(root: Path):
+    """A Safelight reads this spool."""
+    with (root / ".consumer.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+async def test_a_pack_whose_spool_nobody_reads_does_not_speak_until_somebody_does(tmp_path, monkeypatch):
+    monkeypatch.setattr("safelight.sources.comfyui._UNREAD_S", 0)
+    folder = tmp_path / "comfyui-here-20261122T103000Z-7"
+    folder.mkdir()
+    pack = {"spool": str(folder), "host": "here", "pid": 7, "worker_alive": True, "run": None}
+    async with ComfyUI(pack=pack) as comfyui, reading(comfyui.url) as read:
+        await eventually(lambda: read.report.troubles)
+        (said,) = read.report.troubles.values()
+        assert f"{tmp_path}, which no Safelight on this machine reads" in said
+        run_id = await comfyui.run()
+        await read.until("run_started", run_id)
+        await comfyui.finish(run_id)
+        await read.until("run_finished", run_id)
+        with being_read(tmp_path):
+            await eventually(lambda: not read.report.troubles)
+            told = len(read.events)
+            await comfyui.finish(await comfyui.run())
+            asked = len(comfyui.asked)
+            await eventually(lambda: len(comfyui.asked) > asked + 5)
+            assert len(read.events) == told
+
+
+def test_a_spool_may_go_unread_for_ten_seconds_at_a_time(tmp_path, monkeypatch):
+    clock = [1000.0]
+    monkeypatch.setattr("safelight.sources.comfyui.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    folder, report = tmp_path / "comfyui", Report()
+    folder.mkdir()
+    source = Source()
+    watch, pack = _Watch(source, source.client(), State.parse(None), report), Pack(spool=str(folder))
+
+    def speaks(after_s: float) -> bool:
+        clock[0] += after_s
+        return watch._pack_speaks(pack)
+
+    assert [speaks(0), speaks(9.9)] == [True, True]
+    with being_read(tmp_path):
+        assert speaks(0.2)
+    assert [speaks(0), speaks(9.9)] == [True, True]
+    assert not report.said
+    assert not speaks(0.2)
+    with being_read(tmp_path):
+        assert speaks(0)
+    assert not report.troubles
+    assert len(report.said) == 1
+
+
+def test_a_lock_that_may_not_be_looked_at_says_nothing_against_the_pack(tmp_path, monkeypatch):
+    monkeypatch.setattr("safelight.sources.comfyui._UNREAD_S", 0)
+    (tmp_path / "comfyui").mkdir()
+    (tmp_path / ".consumer.lock").symlink_to(".consumer.lock")  # cannot be opened, even by root
+    source, report = Source(), Report()
+    watch = _Watch(source, source.client(), State.parse(None), report)
+    assert watch._pack_speaks(Pack(spool=str(tmp_path / "comfyui")))
+    assert not report.said
+
+
+def test_a_spool_whose_name_no_disk_takes_cannot_be_seen():
+    source, report = Source(), Report()
+    watch = _Watch(source, source.client(), State.parse(None), report)
+    assert not watch._pack_speaks(Pack(spool="/" + "x" * 5_000))
+    assert ["cannot see" in said for said in report.said] == [True]
+
+
+@pytest.mark.parametrize("policy", ["auto", "trust"])
+async def test_a_pack_that_cannot_write_says_why_and_that_it_can_again(tmp_path, monkeypatch, policy):
+    monkeypatch.setattr("safelight.sources.comfyui._PACK_EVERY_S", 0.05)
+    (tmp_path / "comfyui").mkdir()
+    health = {"failing": True, "last_error": "2026-11-22T10:30:00.000000Z OSError: [Errno 28] No space left on device"}
+    pack = {"spool": str(tmp_path / "comfyui"), "worker_alive": True, "health": health}
+    with being_read(tmp_path):
+        async with ComfyUI(pack=pack) as comfyui, reading(comfyui.url, pack=policy) as read:
+            await eventually(lambda: read.report.troubles)
+            await comfyui.run()
+            health["last_error"] = "2026-11-22T10:30:05.000000Z OSError: [Errno 28] No space left on device"
+            asked = len(comfyui.asked)
+            await eventually(lambda: len(comfyui.asked) > asked + 5)
+            (said,) = set(read.report.said)  # the same each time, or each try would be another alarm
+            assert "cannot write its spool: OSError: [Errno 28] No space left on device." in said
+            assert not read.events  # they wait in the pack
+            health["failing"] = False
+            await eventually(lambda: not read.report.troubles)
+
+
+async def test_a_pack_that_never_could_write_says_why_and_its_runs_are_told():
+    error = (
+        "2026-11-22T10:30:00.000000Z OSError: [Errno 30] Read-only file system: '/spool/comfyui-here-20261122T1030-7'"
+    )
+    pack = {"spool": None, "worker_alive": True, "health": {"failing": True, "last_error": error}}
+    async with ComfyUI(pack=pack) as comfyui, reading(comfyui.url) as read:
+        await settled(read, comfyui)
+        run_id = await comfyui.run()
+        await read.until("run_started", run_id)
+        (said,) = set(read.report.said)
+        assert "Read-only file system" in said
+        assert "writes to" not in said
+
+
+def test_while_a_pack_cannot_write_its_first_reason_stands():
+    source, report = Source(), Report()
+    watch = _Watch(source, source.client(), State.parse(None), report)
+    for second in range(3):
+        watch._pack_speaks(Pack(failing=f"OSError: [Errno 30] Read-only file system: '/spool/comfyui-{second}'"))
+    assert len(set(report.said)) == 1
 
 
 async def test_a_pack_that_is_taken_out_leaves_nothing_to_be_told_twice(tmp_path):

@@ -39,6 +39,10 @@ class Resubmitter:
         self.asked.append(asked)
         return {"resubmitted": [], "failed": []}
 
+    async def would(self, *asked):
+        self.asked.append(("would", *asked))
+        return {"would_submit": [], "failed": []}
+
     async def bundle(self, run_id, _folder):
         path = self.tmp_path / "x.zip"
         with zipfile.ZipFile(path, "w") as archive:
@@ -95,6 +99,12 @@ async def test_lost_runs_are_submitted_again(client, resubmitter):
     assert (await client.post("/runs/resubmit", json={"ids": ["a"]})).json() == {"resubmitted": [], "failed": []}
     await client.post("/runs/resubmit")
     assert resubmitter.asked == [(None, ["a"]), (None, None)]
+
+
+async def test_lost_runs_are_only_listed_when_asked_so(client, resubmitter):
+    answer = await client.post("/runs/resubmit", json={"instance": "gpu-01", "check": True})
+    assert answer.json() == {"would_submit": [], "failed": []}
+    assert resubmitter.asked == [("would", "gpu-01", None)]
 
 
 async def test_what_comfyui_found_wrong_is_all_there(client, resubmitter):

@@ -5,6 +5,7 @@ Both hand through whatever they are given, and run each time: their value is wha
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import sys
@@ -25,6 +26,7 @@ CATEGORY = "Safelight"
 POLL = 0.5  # seconds between two looks while waiting
 LONGEST = 3_600  # seconds
 GB = 1_024  # MB
+MOST = 100_000.0  # GB that a threshold may ask for
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _OURS = re.compile(
     r"(?:run|node)_.*|"
@@ -97,6 +99,23 @@ class SafelightHealthCheck:
         """NaN, which equals nothing: the node runs each time."""
         return float("nan")
 
+    @classmethod
+    def VALIDATE_INPUTS(  # noqa: N802 - ComfyUI's name
+        cls, free_gpu_gb: float | None = None, free_ram_gb: float | None = None, free_disk_gb: float | None = None
+    ) -> bool | str:
+        """True, or what is wrong with a threshold; None is one that comes over a link, and is not known yet.
+
+        Of inputs that are named here ComfyUI leaves their bounds to us.
+        """
+        for name, least in (("free_gpu_gb", free_gpu_gb), ("free_ram_gb", free_ram_gb), ("free_disk_gb", free_disk_gb)):
+            if least is None:
+                continue
+            if math.isnan(least):
+                return f"{name} is no number"
+            if not 0 <= least <= MOST:
+                return f"{name} is {least:g}, and must be between 0 and {MOST:.0f}"
+        return True
+
     def check(
         self,
         anything: Any,
@@ -111,7 +130,12 @@ class SafelightHealthCheck:
 
         Raises:
             RuntimeError: too little is free, and the run is to stop.
+            ValueError: a threshold came over a link and is no number.
         """
+        for name, gb in (("free_gpu_gb", free_gpu_gb), ("free_ram_gb", free_ram_gb), ("free_disk_gb", free_disk_gb)):
+            if math.isnan(gb):
+                message = f"{name} is no number"
+                raise ValueError(message)
         least = {"vram": free_gpu_gb * GB, "ram": free_ram_gb * GB, "disk": free_disk_gb * GB}
         free, breaches = look(least)
         outcome, began = "ok", monotonic()
@@ -196,7 +220,7 @@ _memory = Memory()
 
 
 def _least(default: float, tooltip: str) -> tuple[str, dict[str, Any]]:
-    return ("FLOAT", {"default": default, "min": 0.0, "max": 100_000.0, "step": 0.5, "tooltip": tooltip})
+    return ("FLOAT", {"default": default, "min": 0.0, "max": MOST, "step": 0.5, "tooltip": tooltip})
 
 
 def look(least: dict[str, float], memory: Memory | None = None) -> tuple[dict[str, float | None], list[str]]:

@@ -5,12 +5,14 @@ Shapes are those of 0.3.64 and 0.27.0; what older and newer versions leave out i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
 _PLACES: Final = frozenset({"workflow_id", "node", "node_id", "value", "executed", "cached"})
+_WHEN: Final = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +126,15 @@ class Pack:
     """... and where in it; changes when it gets on."""
     node: str | None = None
     node_id: str | None = None
+    failing: str | None = None
+    """Why it cannot write its spool now; None while it can."""
 
     @classmethod
     def of(cls, state: Mapping[str, Any]) -> Pack:
         """From `GET /safelight/state`."""
         alive, run = state.get("worker_alive"), _table(state.get("run"))
+        health = _table(state.get("health"))
+        error = _WHEN.sub("", _text(health.get("last_error")) or "") or "-"
         return cls(
             _text(state.get("spool")),
             _text(state.get("instance")),
@@ -138,6 +144,7 @@ class Pack:
             repr(sorted((key, value) for key, value in run.items() if key in _PLACES)),
             _text(run.get("node")),
             _text(run.get("node_id")),
+            error if health.get("failing") is True else None,
         )
 
 

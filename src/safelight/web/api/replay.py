@@ -35,6 +35,8 @@ class Resubmit(BaseModel):
     """Only those of one instance."""
     ids: list[str] | None = None
     """These runs; by default all that waited in the queue when ComfyUI ended."""
+    check: bool = False
+    """Only list what would be submitted and where, as `would_submit`; submit nothing."""
 
 
 @router.get("/runs/{run_id:path}/prompt")
@@ -68,4 +70,6 @@ async def replay(request: Request, run_id: str, body: Replay | None = Body(defau
 async def resubmit(request: Request, body: Resubmit | None = Body(default=None)) -> Response:  # noqa: B008
     """Submit lost runs again, each once, in their order; answers the new ids, and why some could not be."""
     wanted = body or Resubmit()
-    return Json(await request.app.state.safelight.resubmitter.lost(wanted.instance, wanted.ids))
+    resubmitter = request.app.state.safelight.resubmitter
+    work = resubmitter.would if wanted.check else resubmitter.lost
+    return Json(await work(wanted.instance, wanted.ids))

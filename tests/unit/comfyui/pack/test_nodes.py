@@ -91,6 +91,25 @@ def test_a_threshold_of_zero_is_not_checked(nodes, free, told):
     assert told.of("health_checked")[0]["outcome"] == "ok"
 
 
+@pytest.mark.parametrize("kind", ["gpu", "ram", "disk"])
+def test_a_threshold_that_is_no_number_is_refused(nodes, free, told, kind):
+    said = nodes.SafelightHealthCheck.VALIDATE_INPUTS(**{f"free_{kind}_gb": math.nan})
+    assert said == f"free_{kind}_gb is no number"
+    with pytest.raises(ValueError, match=f"free_{kind}_gb is no number"):
+        check(nodes, **{kind: math.nan})
+    assert told == []
+
+
+@pytest.mark.parametrize("amount", [-0.5, -math.inf, math.inf, 100_000.5])
+def test_a_threshold_out_of_bounds_is_refused_before_the_run(nodes, amount):
+    said = nodes.SafelightHealthCheck.VALIDATE_INPUTS(free_ram_gb=amount)
+    assert said == f"free_ram_gb is {amount:g}, and must be between 0 and 100000"
+
+
+def test_thresholds_within_bounds_and_over_a_link_are_fine(nodes):
+    assert nodes.SafelightHealthCheck.VALIDATE_INPUTS(0.0, None, 100_000.0) is True
+
+
 def test_stop_ends_the_run_and_says_why(nodes, free, told):
     with pytest.raises(RuntimeError, match=r"Safelight stopped the run: 8\.0 GB of RAM free, 16 GB wanted"):
         check(nodes, ram=16, on_breach="stop")
