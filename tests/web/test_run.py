@@ -462,6 +462,66 @@ def test_replay_goes_to_the_same_or_another_instance(
     assert asked == [{"to": None}, {"to": "http://127.0.0.1:9"}]
 
 
+def test_a_wrong_address_is_told_in_the_dialog(look: Callable[..., Page]) -> None:
+    page = look("ok")
+    page.get_by_role("button", name="Replay").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Another address").check()
+    dialog.get_by_label("Address of a ComfyUI").fill("nonsense")
+    dialog.get_by_role("button", name="Queue it").click()
+    expect(dialog.get_by_role("alert")).to_contain_text("nonsense")
+    dialog.get_by_label("Address of a ComfyUI").fill(" ")
+    expect(dialog.get_by_role("button", name="Queue it")).to_be_disabled()
+
+
+def test_a_page_that_cannot_be_loaded_says_that_the_server_is_gone_and_comes_with_it(
+    reader: Reader, runs: Server, told: dict[str, Story]
+) -> None:
+    page = reader.open(runs.url + "/runs")
+    link = page.locator(f"[data-run='{told['ok'].id}']").get_by_role("link")
+    expect(link).to_be_visible()
+    page.route("**/*", lambda route: route.abort())
+    link.click()
+    expect(page.get_by_role("heading", name="Server gone")).to_be_visible()
+    expect(page.locator("main")).not_to_contain_text("updated")
+    page.unroute_all()
+    expect(page.get_by_role("group", name=re.compile("^Graph of the workflow"))).to_be_visible(timeout=15_000)
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+@pytest.mark.parametrize("width", [1024, 1181, 1280, 1366, 1440])
+def test_no_head_and_no_label_of_the_split_is_cut(
+    browser: Browser, runs: Server, told: dict[str, Story], width: int, language: str
+) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 900}, locale=language)
+    try:
+        page = context.new_page()
+        page.goto(f"{runs.url}/runs/{told['oom'].id}")
+        page.wait_for_selector(".split .tag")
+        for head in page.locator(".split section > header").all():
+            assert head.evaluate("head => head.scrollWidth <= head.clientWidth")
+            assert head.evaluate("head => head.clientHeight <= 60"), "in one line"
+        inside = "tag => tag.getBoundingClientRect().left >= tag.parentElement.getBoundingClientRect().left"
+        for tag in page.locator(".split .tag").all():
+            assert tag.evaluate(inside)
+    finally:
+        context.close()
+
+
+def test_the_name_of_an_error_stands_upon_a_bar_that_leaves_no_room(look: Callable[..., Page], reader: Reader) -> None:
+    def stretch(run: dict[str, Any]) -> None:
+        for execution in run["executions"]:
+            if execution["state"] == "failed":
+                execution |= {"offset_ms": 0.0, "duration_ms": run["duration_ms"]}
+
+    altered(reader.page, stretch)
+    page = look("oom")
+    tag, bar = page.locator(".tag").bounding_box(), page.locator(".bar.failed").bounding_box()
+    assert tag is not None
+    assert bar is not None
+    assert bar["x"] <= tag["x"] < tag["x"] + tag["width"] <= bar["x"] + bar["width"]
+
+
 def test_saved_files_are_shown_with_what_is_wrong_with_them(look: Callable[..., Page], reader: Reader) -> None:
     checks = ("ok", "black", "nan", "unreadable", "missing")
 
@@ -479,6 +539,9 @@ def test_an_unknown_run_leads_back(reader: Reader, runs: Server) -> None:
     page = reader.open(f"{runs.url}/runs/no-such-run")
     expect(page.get_by_role("heading", name="No run has this id")).to_be_visible()
     expect(page.get_by_role("link", name="All runs")).to_have_attribute("href", "/runs")
+    page.goto(f"{runs.url}/runs/{'x' * 10_000}")
+    expect(page.get_by_role("heading", name="No run has this id")).to_be_visible()
+    assert len(page.locator("main").inner_text()) < 400
 
 
 @pytest.mark.parametrize("kind", KINDS)

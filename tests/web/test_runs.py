@@ -215,7 +215,7 @@ def test_keys_walk_through_the_runs_and_open_one(reader: Reader, farm: Server) -
 
 def test_a_click_anywhere_on_a_row_opens_the_run(reader: Reader, farm: Server, ids: dict[str, str]) -> None:
     page = look(reader, farm)
-    rows(page).nth(2).locator("td").last.click()
+    page.locator(f"[data-run='{ids['ok']}'] td").last.click()
     page.wait_for_url(f"**/runs/{ids['ok']}")
     page.go_back()
     expect(rows(page).first).to_be_visible()
@@ -321,13 +321,42 @@ def test_lost_runs_are_listed_before_they_are_sent_again(reader: Reader, farm: S
     expect(sheet.get_by_role("checkbox", name="workflow 7")).not_to_be_checked()
     expect(sheet.locator("li").last).to_contain_text("already resubmitted")
     expect(sheet.locator("li").first).to_contain_text("was waiting")
+    expect(sheet.get_by_role("checkbox", name="workflow 9")).to_be_checked()
+    expect(sheet.get_by_role("checkbox", name="workflow 8")).not_to_be_checked()
+    expect(sheet.locator("li").nth(1)).to_contain_text("it may be what ended ComfyUI")
     assert sent == []
+    sheet.get_by_role("checkbox", name="workflow 8").check()
     sheet.get_by_role("button", name="Resubmit 2 runs").click()
     expect(sheet.get_by_text("1 run was resubmitted.")).to_be_visible()
     expect(sheet.get_by_text("gpu-1:8188 does not answer")).to_be_visible()
     assert sent == [{"instance": None, "ids": [lost[1]["id"], lost[0]["id"]]}]
     sheet.get_by_role("link", name="aaaaaaaa").click()
     page.wait_for_url("**/runs/aaaaaaaa-new")
+
+
+def test_nothing_is_offered_once_every_lost_run_was_sent_again(reader: Reader, farm: Server) -> None:
+    lost = run(1, state="lost", duration_ms=None)
+    Answers(reader.page, [run(2, replay_of=lost["id"]), lost])
+    page = look(reader, farm)
+    expect(chip(page, "Lost")).to_be_visible()
+    expect(page.get_by_role("button", name="Resubmit lost runs")).to_have_count(0)
+
+
+def test_a_state_that_there_is_none_of_leaves_the_address(reader: Reader, farm: Server) -> None:
+    page = reader.open(farm.url + "/runs?state=bogus,failed&q=a")
+    page.wait_for_url("**/runs?state=failed&q=a")
+    expect(chip(page, "Failed")).to_have_attribute("aria-pressed", "true")
+    page.goto(farm.url + "/runs?state=bogus")
+    page.wait_for_url(farm.url + "/runs")
+
+
+def test_the_strip_counts_what_is_red_among_its_bars(reader: Reader, farm: Server) -> None:
+    ends = ["failed", "failed", "lost"] + ["finished"] * 57 + ["rejected"] * 9
+    Answers(reader.page, [run(100 - n, state=end) for n, end in enumerate(ends)])
+    page = look(reader, farm)
+    expect(strip(page, "gpu-1:8188")).to_have_count(60)
+    expect(page.get_by_text("3 of the last 60 failed or lost")).to_be_visible()
+    expect(chip(page, "Rejected")).to_contain_text("9")
 
 
 def test_the_overview_shows_what_runs_and_what_waits(reader: Reader, farm: Server, ids: dict[str, str]) -> None:

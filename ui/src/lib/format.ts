@@ -11,6 +11,8 @@ function format(options: Intl.NumberFormatOptions): Intl.NumberFormat {
 }
 
 export const count = (n: number): string => format({}).format(n)
+/** `failed, rejected, or lost`. */
+export const disjunction = (words: readonly string[]): string => new Intl.ListFormat(prefs.language, { type: 'disjunction' }).format(words)
 export const compact = (n: number): string => format({ notation: 'compact', maximumFractionDigits: 1 }).format(n)
 
 export function percent(ratio: number): string {

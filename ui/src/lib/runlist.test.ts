@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { asQuery, filterOf, isFiltered, renewed, updated } from './runlist'
+import { asQuery, filterOf, isFiltered, lostLeft, renewed, updated } from './runlist'
 import type { Run } from './runs'
 import { run } from './runs.fixture'
 
@@ -24,6 +24,13 @@ describe('rows read again', () => {
   it('stay in place under the eyes of the reader', () => {
     const now = updated(rows, [run('e'), run('c', { state: 'failed' })])
     expect([ids(now), now[1]!.state]).toEqual(['dcba', 'failed'])
+  })
+})
+
+describe('lost runs', () => {
+  it('are left as long as no run is a replay of them', () => {
+    const rows = [run('new', { replay_of: 'b' }), run('other', { replay_of: 'ok' }), run('ok'), run('b', { state: 'lost' }), run('a', { state: 'lost' })]
+    expect([lostLeft(2, rows), lostLeft(1, rows.slice(0, 4)), lostLeft(7, rows)]).toEqual([1, 0, 6])
   })
 })
 

@@ -21,6 +21,12 @@ export function updated(shown: readonly Run[], fresh: readonly Run[]): Run[] {
   return shown.map((run) => news.get(run.id) ?? run)
 }
 
+/** Lost runs that nobody sent again, as far as the loaded rows tell; `count` is of the whole range. */
+export function lostLeft(count: number, rows: readonly Run[]): number {
+  const again = new Set(rows.map((run) => run.replay_of))
+  return count - rows.filter((run) => run.state === 'lost' && again.has(run.id)).length
+}
+
 /** What the reader asks for; the URL holds it. */
 export interface RunFilter {
   states: RunState[]

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { harmless, marked, oneLine } from './text'
+import { brief, harmless, marked, oneLine } from './text'
 
 describe('hostile text', () => {
   it('cannot turn, hide or colour what follows', () => {
@@ -10,6 +10,7 @@ describe('hostile text', () => {
   it('fits on one line', () => {
     expect(oneLine('a\r\n  b\tc')).toBe('a ⏎ b c')
     expect(oneLine('x'.repeat(5000)).length).toBe(1001)
+    expect([brief('a name'), brief('x'.repeat(5000))]).toEqual(['a name', `${'x'.repeat(80)}…`])
   })
 })
 

@@ -23,6 +23,11 @@ export function oneLine(text: string): string {
   return harmless(cut.replace(/\s*\r?\n\s*/g, ' ⏎ ').replace(/\t/g, ' '))
 }
 
+const NAME_MOST = 80
+
+/** A name inside a sentence, which it must not drown. */
+export const brief = (text: string): string => harmless(text.length > NAME_MOST ? `${text.slice(0, NAME_MOST)}…` : text)
+
 export interface Piece {
   text: string
   marked: boolean
