@@ -40,8 +40,9 @@ class Follower:
             return self._read()
 
     def _read(self) -> Snapshot:
-        segments = {file: one for file in files.listing(self._directory) if (one := self._segment(file))}
-        hots = [file for file in files.listing(self._directory) if not file.sealed]
+        listed = files.listing(self._directory)  # once: a file that is sealed in between would be in neither half
+        segments = {file: one for file in listed if (one := self._segment(file))}
+        hots = [file for file in listed if not file.sealed]
         live, _ = files.split_superseded([*segments, *hots])
         self._segments = {file: one for file, one in segments.items() if file in live}
         self._hots = {file: self._hots.get(file) or HotReader(file) for file in hots if file in live}

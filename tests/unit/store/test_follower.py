@@ -7,6 +7,7 @@ import pytest
 
 from safelight.errors import StoreError
 from safelight.query.sql import Sql
+from safelight.store import files
 from safelight.store.segments import SegmentStore
 
 
@@ -71,6 +72,22 @@ def test_a_reader_changes_nothing_on_the_disk(opened, events, all_ids, early):
     assert {path.name: path.read_bytes() for path in store.directory.iterdir()} == before
 
 
+def test_what_is_sealed_while_the_files_are_listed_is_not_missed(opened, events, all_ids, monkeypatch):
+    store = opened()
+    store.append(events(0, 5))
+    listing = files.listing
+
+    def listing_then_sealing(directory):
+        found = listing(directory)
+        monkeypatch.setattr(files, "listing", listing)
+        store.seal()
+        return found
+
+    with SegmentStore.open(store.data, read_only=True) as beside:
+        monkeypatch.setattr(files, "listing", listing_then_sealing)
+        assert len(all_ids(beside)) == 5
+
+
 def test_an_empty_directory_can_be_read(tmp_path):
     with SegmentStore.open(tmp_path / "nothing", read_only=True) as store:
         assert len(store.newest(Sql("TRUE"), limit=5)) == 0
@@ -83,6 +100,7 @@ READER = r"""
 import sys
 from pathlib import Path
 from safelight.query.sql import Sql
+from safelight.store import files
 from safelight.store.segments import SegmentStore
 
 store = SegmentStore.open(Path(sys.argv[1]), read_only=True)
