@@ -31,7 +31,7 @@ class Lines:
         """The messages that `text` completes, and whether each is a traceback. A traceback is one message."""
         *whole, rest = (self._open + text).split("\n")
         # A progress bar goes back to the start of its line again and again: only what stands there last counts.
-        self._open = rest[rest.rfind("\r", 0, len(rest) - 1) + 1 :][:PENDING]
+        self._open = rest[rest.rstrip("\r").rfind("\r") + 1 :][:PENDING]
         for line in map(_as_shown, whole):
             if self._block:
                 self._block.append(line)

@@ -9,7 +9,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 TRACE = 'Traceback (most recent call last):\n  File "/c/execution.py", line 543, in execute\n    run()\nValueError: bad'
@@ -264,6 +264,7 @@ def test_without_comfyuis_streams_records_are_still_told(pack, root, told, monke
 
 @settings(max_examples=50)
 @given(text=st.text("ab \n\r\t\x1b[0m", max_size=60), cuts=st.lists(st.integers(0, 60), max_size=5))
+@example(text="0\r\r", cuts=[3])
 def test_however_text_is_broken_off_its_lines_are_the_same(pack, text, cuts):
     whole = list(pack.lines.Lines().feed(f"{text}\n"))
     pieces, start = [], 0
