@@ -3,7 +3,7 @@
 Runs only where two environment variables say where to find ComfyUI (0.3.x or newer; a CPU is enough, no models needed):
 
     SAFELIGHT_COMFYUI         a ComfyUI checkout: the folder with main.py
-    SAFELIGHT_COMFYUI_PYTHON  the Python that has its requirements
+    SAFELIGHT_PYTHON  the Python that has its requirements
 
 ComfyUI gets a base directory of its own with one node pack, written here, whose two nodes fail: nobody's models, nodes
 or outputs are touched.
@@ -13,31 +13,23 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
 
+from support.comfyui_real import COMFYUI, PYTHON, eventually, needs_comfyui
 from support.providers import DingTalk
 from support.running import Running, running
 
-COMFYUI = os.environ.get("SAFELIGHT_COMFYUI")
-COMFYUI_PYTHON = os.environ.get("SAFELIGHT_COMFYUI_PYTHON")
-
-pytestmark = [
-    pytest.mark.skipif(
-        not (COMFYUI and COMFYUI_PYTHON), reason="SAFELIGHT_COMFYUI and SAFELIGHT_COMFYUI_PYTHON name no ComfyUI"
-    ),
-    pytest.mark.timeout(400),  # ComfyUI alone takes 7 to 60 s to start
-]
+pytestmark = [needs_comfyui, pytest.mark.timeout(400)]  # ComfyUI alone takes 7 to 60 s to start
 
 SECRET = "SECdarkroom"
 """A robot's signing secret, as DingTalk hands them out."""
@@ -69,18 +61,6 @@ class ImageThatIsTooLarge(ImageThatFails):
 
 NODE_CLASS_MAPPINGS = {"ImageThatFails": ImageThatFails, "ImageThatIsTooLarge": ImageThatIsTooLarge}
 '''
-
-T = TypeVar("T")
-
-
-def eventually(check: Callable[[], T | None], *, within_s: float, what: str) -> T:
-    """The first answer of `check` that is not empty; the test fails when there is none in time."""
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if answer := check():
-            return answer
-        time.sleep(0.02)
-    pytest.fail(f"not within {within_s:g} s: {what}")
 
 
 @contextlib.contextmanager
@@ -142,8 +122,6 @@ class ComfyUI:
 
 @pytest.fixture
 def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
-    assert COMFYUI
-    assert COMFYUI_PYTHON
     base = tmp_path / "comfyui"
     pack = base / "custom_nodes" / "darkroom"
     pack.mkdir(parents=True)
@@ -153,7 +131,7 @@ def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
         port = free.getsockname()[1]
     console = tmp_path / "logs" / "comfyui.log"
     console.parent.mkdir()
-    command = [COMFYUI_PYTHON, str(Path(COMFYUI, "main.py")), "--cpu", "--disable-auto-launch"]
+    command = [PYTHON, str(Path(COMFYUI, "main.py")), "--cpu", "--disable-auto-launch"]
     command += ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
     command += ["--database-url", f"sqlite:///{base / 'comfyui.db'}"]
     server = ComfyUI(f"http://127.0.0.1:{port}", console)

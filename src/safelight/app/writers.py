@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from ..sources.spool import ROOM
+from ..tail.held import is_held
 from ..tail.position import Identity, Position
 
 _TAIL: Final = 64 * 1024
-_ROOM: Final = "spool"
 
 
 def is_gone(folder: Path, durable: Mapping[str, str]) -> bool:
@@ -39,16 +39,7 @@ def _files(folder: Path) -> list[Path]:
 def _is_written(folder: Path) -> bool:
     """Whether somebody holds the lock of the file that is appended to."""
     files = _files(folder)
-    if not files:
-        return False
-    try:
-        with files[-1].open("rb") as held:
-            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return False
+    return bool(files) and is_held(files[-1])
 
 
 def _is_durable(file: Path, durable: Mapping[str, str]) -> bool:
@@ -63,7 +54,7 @@ def _is_durable(file: Path, durable: Mapping[str, str]) -> bool:
     except OSError:
         return False
     lines_end = found.st_size - len(tail) + tail.rfind(b"\n") + 1
-    position = Position.parse(durable.get(Identity.of(found).key(_ROOM), ""))
+    position = Position.parse(durable.get(Identity.of(found).key(ROOM), ""))
     return lines_end == 0 or (position is not None and position.offset >= lines_end)
 
 

@@ -50,7 +50,7 @@ _BROKEN: Final = (
     *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, NotImplementedError, RuntimeError, ValueError),
 )
-"""What `zipfile` raises over damaged, encrypted and otherwise strange archives."""
+"""What `zipfile` raises over archives that are damaged, encrypted, or packed in a way it does not know."""
 
 
 class Run(msgspec.Struct, frozen=True, omit_defaults=True):

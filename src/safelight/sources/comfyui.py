@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
@@ -32,8 +31,10 @@ from ..comfyui.watch.wakeups import Wakeups
 from ..comfyui.watch.watcher import Watcher
 from ..errors import InputError, ServiceError
 from ..paths import is_loopback
+from ..tail.held import is_held
 from ..units import Duration
 from . import Arrival, Report, Source
+from .spool import CONSUMER_LOCK
 
 DEFAULT_URL: Final = "http://127.0.0.1:8188"
 """Where ComfyUI listens unless it is told otherwise."""
@@ -283,7 +284,7 @@ class _Watch:
             return InputError("comfyui.pack_unseen", url=self._source.name, spool=pack.spool or "-")
         self._seen_spools.add(pack.spool)  # it goes when its process is gone and all of it was read
         root, now = Path(pack.spool).parent, time.monotonic()
-        if _has_reader(root):
+        if is_held(root / CONSUMER_LOCK):
             self._unread_since = None
             return None
         if self._unread_since is None:
@@ -319,15 +320,3 @@ class _Watch:
 
 def _is_folder(path: str) -> bool:
     return os.path.isdir(path)  # noqa: PTH112 - Path's raises for a folder that may not be looked into
-
-
-def _has_reader(root: Path) -> bool:
-    """Whether a Safelight holds the lock of this spool, as `sources.spool` does while it reads."""
-    try:
-        with (root / ".consumer.lock").open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True  # held, or not ours to look at: then it is another user's who reads
-    return False

@@ -18,6 +18,7 @@ from ..paths import spool_directory
 from ..services import profile
 from ..services.joiner import Joiner
 from ..tail.batches import raw_batch
+from ..tail.held import is_held
 from ..tail.position import Identity, Position
 from ..tail.tailer import Tailer
 from ..tail.watch import Watch
@@ -27,7 +28,10 @@ FILES: Final = "*/*.ndjson"
 """A folder a process (`service-host-starttime-pid`), in it one file after another (see `safelight_emit.spool`)."""
 TIDY_EVERY_S: Final = 5.0
 WAIT_FOR_LOCK_S: Final = 2.0
-_ROOM: Final = "spool"
+CONSUMER_LOCK: Final = ".consumer.lock"
+"""Held by the one who reads a spool."""
+ROOM: Final = "spool"
+"""Under which its positions are kept."""
 
 
 class Spool(Source):
@@ -56,7 +60,7 @@ class Spool(Source):
         await anyio.to_thread.run_sync(lambda: self.root.mkdir(mode=0o700, parents=True, exist_ok=True))
         grammar = profile(self.service).grammar
         constants = {"tag": self.tag, "service": self.service, "instance": self.instance}
-        durable = {key: value for key, value in resume.items() if key.startswith(f"{_ROOM}:")}
+        durable = {key: value for key, value in resume.items() if key.startswith(f"{ROOM}:")}
         with _locked(self.root) as lock, Watch() as watch:
             waited = False
             while not lock.taken():
@@ -69,7 +73,7 @@ class Spool(Source):
                 [str(self.root / FILES)],
                 lambda: Joiner(grammar),
                 durable,
-                room=_ROOM,
+                room=ROOM,
                 on_trouble=partial(unreadable, report),
                 on_recovered=report.recovered,
             )
@@ -97,7 +101,7 @@ def tidy(root: Path, durable: Mapping[str, str]) -> None:
         files = sorted(folder.glob("*.ndjson"))
         for file in files:
             # In this order: what a writer adds before it ends is not durable then.
-            if (file != files[-1] or _is_finished(file)) and _is_durable(file, durable):
+            if (file != files[-1] or not is_held(file)) and _is_durable(file, durable):
                 file.unlink(missing_ok=True)
         if files:
             continue
@@ -124,18 +128,8 @@ def _is_durable(file: Path, durable: Mapping[str, str]) -> bool:
         found = file.stat()
     except OSError:
         return False
-    position = Position.parse(durable.get(Identity.of(found).key(_ROOM), ""))
+    position = Position.parse(durable.get(Identity.of(found).key(ROOM), ""))
     return found.st_size == 0 or (position is not None and position.offset >= found.st_size)
-
-
-def _is_finished(file: Path) -> bool:
-    """Whether its writer is gone: a living one holds an exclusive lock on the file it appends to."""
-    try:
-        with file.open("rb") as held:
-            fcntl.flock(held, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
 
 
 class _Lock:
@@ -152,7 +146,7 @@ class _Lock:
 
 @contextmanager
 def _locked(root: Path) -> Iterator[_Lock]:
-    fd = os.open(root / ".consumer.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fd = os.open(root / CONSUMER_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         yield _Lock(fd)
     finally:

@@ -123,12 +123,12 @@ async def test_a_last_line_of_a_process_that_ends_during_the_check_is_kept(tmp_p
     await read(Spool(directory=tmp_path), durable, 3)
     (file,) = tmp_path.glob("*/*.ndjson")
 
-    def finished(path):
+    def held(path):
         with path.open("ab") as last:
             last.write(b'{"event":"last words"}\n')
-        return True
+        return False
 
-    monkeypatch.setattr(module, "_is_finished", finished)
+    monkeypatch.setattr(module, "is_held", held)
     tidy(tmp_path, durable)
     assert file.exists()
 
