@@ -1,7 +1,8 @@
-"""Which failures are the same: `error_group`, as `family:scope`, such as `gpu_oom:VAEDecode`.
+"""Which failures are the same: `error_group`, as `gpu_oom:VAEDecode`, `missing_model:sd15.safetensors`, `disk_full`.
 
-Only failures are looked at; other events cost nothing. A family is a cause that is known whatever the wording; every
-other failure is its exception, its node and the first line of its message without what changes from run to run.
+Only failures are looked at; other events cost nothing. A family is a cause that is known whatever the wording
+(`services.failures`); every other failure is its exception, its node and the first line of its message without what
+changes from run to run, or, of one that says nothing, the place that raised it.
 """
 
 from __future__ import annotations
@@ -14,23 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..batch import Batch, Process
+from ..services import failures, tracebacks
 from . import Processor
 from .rows import flat, replaced
-
-GPU_OOM: Final = "gpu_oom"
 
 LONGEST: Final = 120
 """Characters of a message that a group may have."""
 
-_OOM_TYPES: Final = frozenset({"torch.OutOfMemoryError", "torch.cuda.OutOfMemoryError", "OutOfMemoryError"})
-_OOM_TEXT: Final = re.compile(
-    r"\b(?:CUDA|HIP|MPS|XPU|GPU|VRAM|DirectML)\b.{0,80}\bout of memory\b"
-    r"|\bout of memory\b.{0,200}\b(?:CUDA|HIP|MPS|XPU|GPU|VRAM|DirectML)\b"
-    r"|CUBLAS_STATUS_ALLOC_FAILED|cudaErrorMemoryAllocation|^Allocation on device\b|显存不足",
-    re.IGNORECASE | re.DOTALL,
-)
-_SAME: Final = {"torch.AcceleratorError": "RuntimeError", "AcceleratorError": "RuntimeError"}  # renamed in PyTorch 2.8
-_REPEATED_TYPE: Final = re.compile(r"^(?:[\w.]*(?:Error|Exception|Warning): )+")
 _CHANGING: Final = [
     (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
     (re.compile(r"https?://\S+"), "<url>"),
@@ -74,32 +65,28 @@ def group_of(
     message: str | None = None,
     node: str | None = None,
     event: str | None = None,
+    traceback: str | None = None,
     attributes: str | None = None,
 ) -> str:
     """The group of one failure."""
     said = error_message or ("" if error_type else message) or ""
     scope = node or _function(attributes) or ""
-    if is_gpu_oom(error_type, said):
-        return _joined(GPU_OOM, scope)
-    kind = _SAME.get(error_type or "", error_type) or (event if event and event != "log" else "error")
-    return _joined(kind, scope, normalised(said))
-
-
-def is_gpu_oom(error_type: str | None, said: str) -> bool:
-    """By type before text: messages get translated, types do not."""
-    return error_type in _OOM_TYPES or _OOM_TEXT.search(said[:2000]) is not None
+    known = failures.classify(error_type, said, scope, traceback, event)
+    if known.family:
+        return known.group
+    kind = failures.SAME.get(error_type or "", error_type) or (event if event and event != "log" else "error")
+    return ":".join(part for part in (kind, scope, normalised(said) or _place(traceback, scope)) if part)
 
 
 def normalised(said: str) -> str:
     """The first line of a message without numbers, sizes, paths, files, ids; at most `LONGEST` characters."""
-    line = next((line.strip() for line in said[:2000].split("\n") if line.strip()), "")
-    line = _REPEATED_TYPE.sub("", line)
+    line = next((line for line in failures.plain(said).split("\n") if line.strip()), "")
     for pattern, stand_in in _CHANGING:
         line = pattern.sub(stand_in, line)
     return " ".join(line.split())[:LONGEST].rstrip(" .:,;")
 
 
-_READ: Final = ("error_type", "error_message", "message", "node", "event", "attributes")
+_READ: Final = ("error_type", "error_message", "message", "node", "event", "traceback", "attributes")
 _ERRORS: Final = pa.array(["ERROR", "CRITICAL"])
 
 
@@ -114,5 +101,8 @@ def _function(attributes: str | None) -> str | None:
     return re.sub(r":\d+ ", ":", place) if isinstance(place, str) else None
 
 
-def _joined(*parts: str) -> str:
-    return ":".join(part for part in parts if part)
+def _place(traceback: str | None, scope: str) -> str:
+    """`folder/file.py:function` of the frame that raised it, unless the scope says so already."""
+    frames = tracebacks.failure(traceback).frames if traceback else ()
+    place = f"{frames[-1].short_file}:{frames[-1].function}" if frames else ""
+    return "" if place == scope else place

@@ -2,7 +2,8 @@
 
 Several witnesses may tell of the same run, late and out of order, so their words are weighed, not counted: an end beats
 a start; what was said of a run that was seen to end beats that it was thought lost; and of two ends the more particular
-one holds (ComfyUI's own history calls an interrupted run failed, and one that failed in part a success).
+one holds (ComfyUI's own history calls an interrupted run failed, and one that failed in part a success). Only a run
+that is said to have been interrupted and to have finished has finished: it was taken out of the queue and put back.
 """
 
 from __future__ import annotations
@@ -72,7 +73,11 @@ def marks() -> str:
 
 def state_sql(marks: str, last_at: str, now: datetime) -> Sql:
     """The state, from what `marks` gave and the time of the last event."""
-    ends = " ".join(f"WHEN {marks} & {_MARKS[name]} <> 0 THEN '{state}'" for name, state in _WEIGHED)
+    resumed = f" AND {marks} & {_MARKS[Name.RUN_FINISHED]} = 0"
+    ends = " ".join(
+        f"WHEN {marks} & {_MARKS[name]} <> 0{resumed if name == Name.RUN_INTERRUPTED else ''} THEN '{state}'"
+        for name, state in _WEIGHED
+    )
     begun = _MARKS[Name.RUN_STARTED] | _MARKS[Name.NODE_STARTED]
     text = (
         f"CASE {ends} WHEN {last_at} < CASE WHEN {marks} & {_ANNOUNCED} <> 0 THEN ? ELSE ? END THEN '{State.UNKNOWN}' "
@@ -84,6 +89,8 @@ def state_sql(marks: str, last_at: str, now: datetime) -> Sql:
 def state_of(events: Iterable[str | None], last_at: datetime, now: datetime) -> State:
     """The same for one run."""
     told = set(events)
+    if Name.RUN_FINISHED in told:
+        told.discard(Name.RUN_INTERRUPTED)
     for name, state in _WEIGHED:
         if name in told:
             return state

@@ -44,6 +44,8 @@ NAMES = [
         (["run_failed", "run_lost"], State.FAILED),
         (["run_failed", "run_interrupted"], State.INTERRUPTED),
         (["run_failed", "run_finished"], State.FAILED),
+        (["run_interrupted", "run_finished"], State.FINISHED),
+        (["run_failed", "run_interrupted", "run_finished"], State.FAILED),
         (["run_rejected"], State.REJECTED),
         (["log"], State.RUNNING),
         (["node_finished", "log"], State.RUNNING),

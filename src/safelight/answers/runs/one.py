@@ -7,9 +7,11 @@ from typing import Any, Final
 
 from ...comfyui.layout import layout
 from ...event import Name
+from ...locales import ENGLISH
 from ...query import runs as query
 from ...query.run_states import OF_RUNS, State
 from ...query.sql import EVERYTHING
+from ...services import failures
 from ...store import Store
 from ..asked import Asked
 from .curve import curve
@@ -28,7 +30,7 @@ MOST_ALIKE: Final = 4_000
 """Of readings (one a second) and of a node's progress; of more, evenly chosen ones."""
 
 
-def run(store: Store, documents: GetDocument, run_id: str) -> dict[str, Any] | None:
+def run(store: Store, documents: GetDocument, run_id: str, language: str = ENGLISH) -> dict[str, Any] | None:
     """The run with this id, or None when nothing carries it."""
     asked = Asked.of("*", None, None)
     figures = next(iter(store.run(query.figures([run_id]), EVERYTHING).to_pylist()), None)
@@ -50,6 +52,7 @@ def run(store: Store, documents: GetDocument, run_id: str) -> dict[str, Any] | N
     nodes = executions(events, start, head["state"], time_of(head["ended_at"]), usual_nodes(store, earlier))
     return {
         **head,
+        "advice": _advice(head["error"], language),
         "executions": nodes,
         "curve": curve(readings, start),
         "graph": layout(kept.get("prompt"), kept.get("workflow")),
@@ -62,6 +65,13 @@ def run(store: Store, documents: GetDocument, run_id: str) -> dict[str, Any] | N
         "log_query": f"workflow_id:{_quoted(run_id)}",
         "took_ms": asked.took_ms(),
     }
+
+
+def _advice(error: dict[str, Any] | None, language: str) -> dict[str, str] | None:
+    """Why it failed and what to do, when that is known."""
+    group = error["group"] if error else None
+    advice, title = failures.advice(group, language), failures.title(group, language)
+    return {"title": title, **advice._asdict()} if advice and title else None
 
 
 def find(store: Store, prefix: str, most: int = 10) -> list[str]:

@@ -13,7 +13,7 @@ from ...answers.runs.outputs import Image, Output, image, of_this_machine
 from ...config.defaults import sources_of
 from ...errors import InputError, NoSuchEvent, ServiceError
 from ...sources.comfyui import ComfyUI
-from ..reply import Json
+from ..reply import Json, language_of
 from .events import From, To
 
 router = APIRouter(tags=["runs"])
@@ -82,7 +82,7 @@ async def output(request: Request, run_id: str, index: int) -> Response:
 def run(request: Request, run_id: str) -> Json:
     """One run: its nodes with times and memory, its graph, the memory curve, the files it saved."""
     app = request.app.state.safelight
-    found = answers.run(app.store, app.documents.get, run_id)
+    found = answers.run(app.store, app.documents.get, run_id, language_of(request))
     if found is None:
         raise NoSuchEvent("runs.no_such_run", id=run_id)
     return Json(found)
