@@ -1,4 +1,4 @@
-"""Asking the store: which new events match a rule, and how many a window holds.
+"""Asking the store which new events match which rules.
 
 Safelight's own events about alerting (`alert_fired`, `notification_failed` and so on, service `safelight`) are never
 looked at: otherwise an alert's own `alert_fired` would fire `any level:ERROR` again. What else Safelight says about
@@ -19,7 +19,8 @@ from ..query.compile import where
 from ..query.sql import Span, Sql
 from ..rows import iso
 from ..store import Store
-from .condition import Count, Match
+from .condition import Match
+from .judged import Hit
 from .rule import Rule
 
 LATE: Final = timedelta(minutes=10)
@@ -38,27 +39,13 @@ TEXT_MAX: Final = 2_000
 """Characters kept of each text of an example event; of a traceback the end, where the error is."""
 
 _ALERTING: Final = (Name.ALERT_FIRED, Name.ALERT_RESOLVED, Name.NOTIFICATION_SENT, Name.NOTIFICATION_FAILED)
-_ALIVE: Final = Sql("SELECT count(*) AS count FROM events")
+ALIVE: Final = Sql("SELECT count(*) AS count FROM events")
 """What a store in good order can answer: tells its trouble from a rule's."""
-_JUDGED: Final = Sql(
+JUDGED: Final = Sql(
     f"NOT (coalesce(service, '') = ? AND coalesce(event, '') IN ({', '.join('?' * len(_ALERTING))}))"
     " AND NOT starts_with(coalesce(id, ''), ?)",
     (OURSELVES, *map(str, _ALERTING), IMPORTED),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """New events of one rule with the same labels. Times are the events' own."""
-
-    rule: Rule
-    labels: Mapping[str, str]
-    count: int
-    first_at: datetime
-    last_at: datetime
-    first_seq: int
-    last_seq: int
-    events: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,16 +55,6 @@ class Matches:
     hits: tuple[Hit, ...] = ()
     late: int = 0
     failed: tuple[tuple[str, QueryError], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a window holds now."""
-
-    rule: Rule
-    holds: bool
-    count: int
-    events: Sequence[Mapping[str, Any]] = ()
 
 
 def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime, failing: Collection[str] = ()) -> Matches:
@@ -95,29 +72,16 @@ def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime, fail
         try:
             found.append(_pass(store, sound, span, now))
         except QueryError:
-            store.run(_ALIVE, span)
+            store.run(ALIVE, span)
             apart = [*sound, *apart]
     for rule in apart:
         try:
             found.extend(_parts(store, rule, span, now, once=rule.id in failing))
         except QueryError as error:
-            store.run(_ALIVE, span)
+            store.run(ALIVE, span)
             failed.append((rule.id, error))
     hits = [hit for part in found for hit in part.hits]
     return Matches(tuple(hits), sum(part.late for part in found), tuple(failed))
-
-
-def measure(store: Store, rule: Rule, now: datetime, upto_seq: int) -> Measured:
-    """Count a window rule's events. Raises QueryError or StoreError when that cannot be done."""
-    condition = rule.when
-    assert isinstance(condition, Count)  # noqa: S101 - for the type checker; the caller picks window rules
-    span = Span(start=now - condition.over, upto_seq=upto_seq)
-    wanted = _both(_JUDGED, where(condition.filter, now))
-    answer = store.run(Sql(f"SELECT count(*) AS count FROM events WHERE {wanted.text}", wanted.parameters), span)  # noqa: S608
-    count = int(answer["count"][0].as_py())
-    holds = condition.holds(count)
-    events = store.newest(wanted, span, limit=3).to_pylist() if holds and count else []
-    return Measured(rule, holds, count, [brief(event) for event in reversed(events)])
 
 
 def brief(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +119,7 @@ def _parts(store: Store, rule: Rule, span: Span, now: datetime, *, once: bool) -
 
 
 def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
-    wanted = [where(rule.when.filter, now) for rule in rules]
+    wanted = [where(rule.when.filter, now) for rule in rules if isinstance(rule.when, Match)]
     columns = ", ".join(f"coalesce(({sql.text}), false) AS m{number}" for number, sql in enumerate(wanted))
     flags = [f"m{number}" for number in range(len(rules))]
     labels = ", ".join(LABELS)
@@ -163,9 +127,9 @@ def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Mat
         f"SELECT {labels}, late, {', '.join(flags)}, count(*) AS count, min(timestamp) AS first_at,"  # noqa: S608
         f" max(timestamp) AS last_at, min(seq) AS first_seq, max(seq) AS last_seq FROM"
         f" (SELECT seq, timestamp, {labels}, timestamp < ? AS late, {columns}"
-        f" FROM events WHERE {_JUDGED.text}) judged WHERE {' OR '.join(flags)} GROUP BY ALL ORDER BY first_seq"
+        f" FROM events WHERE {JUDGED.text}) judged WHERE {' OR '.join(flags)} GROUP BY ALL ORDER BY first_seq"
     )
-    values = (now - LATE, *(value for sql in wanted for value in sql.parameters), *_JUDGED.parameters)
+    values = (now - LATE, *(value for sql in wanted for value in sql.parameters), *JUDGED.parameters)
     rows = store.run(Sql(query, values), span, timeout_s=PASS_TIMEOUT_S).to_pylist()
     late = sum(row["count"] for row in rows if row["late"])
     hits: dict[tuple[str, tuple[str | None, ...]], Hit] = {}
@@ -176,7 +140,7 @@ def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Mat
             if row[f"m{number}"]:
                 key = (rule.id, tuple(row[name] for name in LABELS))
                 hits[key] = _joined(hits.get(key), _hit(rule, row))
-    return Matches(tuple(_with_events(store, list(hits.values()), span)), late)
+    return Matches(tuple(with_events(store, list(hits.values()), span)), late)
 
 
 def _hit(rule: Rule, row: Mapping[str, Any]) -> Hit:
@@ -197,7 +161,8 @@ def _joined(one: Hit | None, other: Hit) -> Hit:
     )
 
 
-def _with_events(store: Store, hits: Sequence[Hit], span: Span) -> Iterable[Hit]:
+def with_events(store: Store, hits: Sequence[Hit], span: Span) -> Iterable[Hit]:
+    """The hits with their first and last event, where a hit has them."""
     seqs = sorted({seq for hit in hits[:SAMPLED_MAX] for seq in (hit.first_seq, hit.last_seq)})
     if not seqs:
         return hits
@@ -211,7 +176,8 @@ def _with_events(store: Store, hits: Sequence[Hit], span: Span) -> Iterable[Hit]
     ]
 
 
-def _both(one: Sql, other: Sql) -> Sql:
+def both(one: Sql, other: Sql) -> Sql:
+    """Both conditions."""
     return Sql(f"({one.text}) AND ({other.text})", one.parameters + other.parameters)
 
 

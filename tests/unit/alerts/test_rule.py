@@ -35,7 +35,7 @@ def test_the_form_of_a_rule_is_described():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"when": "15% failures"},
+        {"when": "15% of all"},
         {"when": 7},
         {"severity": 4},
         {"repeat": "often"},
@@ -57,3 +57,28 @@ def test_a_mistake_in_when_shows_the_place():
     line, caret = said.splitlines()[-2:]
     assert line == "any level:LOUD"
     assert caret.strip() == "^"
+
+
+def test_a_rule_may_say_when_it_is_over_and_how_long_it_must_last():
+    fields = {
+        "id": "r",
+        "when": "failure rate > 15% over 15m, at least 20 runs",
+        "clear": "failure rate < 8% over 15m",
+        "for": "2m",
+    }
+    rule = Rule.model_validate(fields)
+    assert rule.model_dump(mode="json", exclude_unset=True, by_alias=True) == fields
+
+
+def test_a_clear_that_is_no_other_figure_of_when_is_refused_at_its_field():
+    with pytest.raises(ValidationError) as caught:
+        Rule.model_validate({"id": "r", "when": "failure rate > 15% over 15m", "clear": "any level:ERROR"})
+    (mistake,) = caught.value.errors()
+    assert (mistake["loc"], mistake["type"]) == (("clear",), "clear")
+    assert "failure rate < 8% over 15m" in mistake["msg"]
+
+
+def test_a_mistake_in_when_is_not_told_twice_because_of_clear():
+    with pytest.raises(ValidationError) as caught:
+        Rule.model_validate({"id": "r", "when": "failure rate", "clear": "failure rate < 8% over 15m"})
+    assert [mistake["loc"] for mistake in caught.value.errors()] == [("when",)]
