@@ -79,6 +79,8 @@ class ComfyUI:
     argv: list[str] = field(default_factory=lambda: ["main.py", "--cpu"])
     broken_classes: tuple[str, ...] = ()
     """Of which it cannot say anything."""
+    obeys: bool = False
+    """Whether a run ends when it is interrupted."""
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -326,6 +328,14 @@ class ComfyUI:
                 return _as_json({"name": "in.png", "subfolder": "", "type": "input"})
             case "safelight", "inventory" if self.pack is not None:
                 return _as_json({"models": [], "asked": request.json})
+            case "queue", "":
+                gone = set(request.json.get("delete", ()))
+                self.pending = [item for item in self.pending if item[1] not in gone]
+                return 200, b"", "application/octet-stream"
+            case "interrupt", "" if self.obeys:
+                stopped = request.json.get("prompt_id")
+                self.running = [item for item in self.running if stopped not in {None, item[1]}]
+                return 200, b"", "application/octet-stream"
             case "interrupt" | "free", "":
                 return 200, b"", "application/octet-stream"
         return 405, b"405: Method Not Allowed", "text/plain"
@@ -333,9 +343,10 @@ class ComfyUI:
     def _submitted(self, body: dict[str, Any]) -> tuple[int, bytes, str]:
         if self.accepts is not None:
             return _as_json(self.accepts, 400)
-        run_id = str(uuid4())
+        run_id = body.get("prompt_id") or str(uuid4())
         self.number += 1
-        self.pending.append([self.number, run_id, body["prompt"], body.get("extra_data", {}), ["5"]])
+        outputs = body.get("partial_execution_targets", ["5"])
+        self.pending.append([self.number, run_id, body["prompt"], body.get("extra_data", {}), outputs])
         return _as_json({"prompt_id": run_id, "number": self.number, "node_errors": {}})
 
     async def _socket(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -39,6 +39,19 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
+    def do_POST(self) -> None:
+        url = urlsplit(self.path)
+        daemon = self.server.daemon
+        daemon.asked.append(f"{self.command} {self.path}")
+        _, _, room, name, verb = url.path.split("/")
+        status, body = daemon.restart(name) if (room, verb) == ("containers", "restart") else (404, b"{}")
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        if status != 204:
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
     def log_message(self, *args: Any) -> None:
         """Silent."""
 
@@ -47,12 +60,14 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Daemon:
-    """Containers by name; `asked` are the requests; `garbage` is answered instead of everything when it is set."""
+    """Containers by name; `asked` are the requests; `garbage` is answered instead of everything when it is set;
+    `stubborn`: it restarts nothing."""
 
     def __init__(self, folder: Path, version: str = "1.43", oldest: str = "1.24") -> None:
         self.socket = folder / "docker.sock"
         self.asked: list[str] = []
         self.garbage: bytes | None = None
+        self.stubborn = False
         self._version = {"Version": "24.0.7", "ApiVersion": version, "MinAPIVersion": oldest}
         self._containers: dict[str, dict[str, Any]] = {}
 
@@ -100,6 +115,15 @@ class Daemon:
     def remove(self, name: str) -> None:
         """As `docker rm` does."""
         del self._containers[name]
+
+    def restart(self, name: str) -> tuple[int, bytes]:
+        """Status and body of `POST /containers/{name}/restart`."""
+        if self.stubborn:
+            return 500, b'{"message":"Cannot restart container: permission denied"}'
+        if name not in self._containers:
+            return 404, f'{{"message":"No such container: {name}"}}'.encode()
+        self._containers[name]["restarts"] += 1
+        return 204, b""
 
     def answer(self, path: str, asked: dict[str, list[str]]) -> bytes | None:
         """The body for a request; None is 404."""

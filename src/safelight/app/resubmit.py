@@ -77,9 +77,12 @@ class Resubmitter:
         target = await (self.targets.at(to) if to else self.targets.of(found.instance))
         return await self._submit(found, target)
 
-    async def lost(self, instance: str | None = None, ids: Iterable[str] | None = None) -> dict[str, Any]:
+    async def lost(
+        self, instance: str | None = None, ids: Iterable[str] | None = None, to: str | None = None
+    ) -> dict[str, Any]:
         """Submit again, in their order, the lost runs with these ids, or all that waited in the queue when ComfyUI
-        ended: `{"resubmitted": [{"run_id", "new_id"}], "failed": [{"run_id", "reason"}]}`. Each only once."""
+        ended: `{"resubmitted": [{"run_id", "new_id"}], "failed": [{"run_id", "reason"}]}`. Each only once. `to`: an
+        address or an instance, by default where each was."""
         resubmitted: list[dict[str, str]] = []
         failed: list[dict[str, str]] = []
         async with self._one_at_a_time:
@@ -87,7 +90,7 @@ class Resubmitter:
             ledger.settled |= self._settled
             for run_id in list(ids) if ids is not None else _queued(ledger, instance):
                 try:
-                    new = await self._submit(*await self._once(run_id, ledger))
+                    new = await self._submit(*await self._once(run_id, ledger, to))
                     resubmitted.append({"run_id": run_id, "new_id": new.run_id})
                 except SafelightError as error:
                     failed.append({"run_id": run_id, "reason": error.render(self._language)})
@@ -151,14 +154,14 @@ class Resubmitter:
             raise
         return path
 
-    async def _once(self, run_id: str, ledger: Ledger) -> tuple[Submission, Target]:
+    async def _once(self, run_id: str, ledger: Ledger, to: str | None = None) -> tuple[Submission, Target]:
         """A lost run that was not submitted again yet, and where it belongs."""
         lost = ledger.lost.get(run_id)
         if lost is None:
             raise InputError("replay.not_lost", run=run_id)
         if run_id in ledger.settled | self._settled:
             raise InputError("replay.already", run=run_id)
-        return await self.find(run_id), await self.targets.of(lost.instance)
+        return await self.find(run_id), await (self.targets.at(to) if to else self.targets.of(lost.instance))
 
     async def _ledger(self) -> Ledger:
         ledger = Ledger()

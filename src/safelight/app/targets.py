@@ -36,10 +36,10 @@ class Targets:
     where its runs belong."""
 
     def __init__(self, sources: Sequence[Source], hostname: str | None = None) -> None:
-        self._sources = [source for source in sources if isinstance(source, ComfyUI)]
+        self.sources = [source for source in sources if isinstance(source, ComfyUI)]
         self._hostname = hostname or socket.gethostname()
-        names = Counter(source.called() for source in self._sources)
-        self._named = {source.called(): source for source in self._sources if names[source.called()] == 1}
+        names = Counter(source.called() for source in self.sources)
+        self._named = {source.called(): source for source in self.sources if names[source.called()] == 1}
 
     async def of(self, instance: str | None) -> Target:
         """Where runs of this instance are submitted. Raises InputError when nobody knows."""
@@ -55,7 +55,7 @@ class Targets:
         """What a person named: an address, or an instance. A configured one brings its headers. Raises InputError."""
         if "://" not in where:
             return await self.of(where)
-        for source in self._sources:
+        for source in self.sources:
             if where.rstrip("/") in {source.url.rstrip("/"), source.name}:
                 return _target(source)
         try:
@@ -69,7 +69,7 @@ class Targets:
 
     async def policy(self, instance: str | None) -> str:
         """Which lost runs of an instance are submitted again without being asked: never, queued, all."""
-        if all(source.resubmit_lost == "never" for source in self._sources):
+        if all(source.resubmit_lost == "never" for source in self.sources):
             return "never"
         source = await self._meet(instance)
         return source.resubmit_lost if source is not None else "never"
@@ -77,9 +77,9 @@ class Targets:
     async def _meet(self, instance: str | None) -> ComfyUI | None:
         """The source of an instance. One that only its node pack calls so is asked for its name."""
         if instance is None:
-            return self._sources[0] if len(self._sources) == 1 else None
+            return self.sources[0] if len(self.sources) == 1 else None
         if instance not in self._named:
-            for source in self._sources:
+            for source in self.sources:
                 if source.instance is None and (name := await _own_name(source)):
                     self._named[name] = source
         return self._named.get(instance)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final, Self
 from urllib.parse import quote
@@ -82,9 +82,24 @@ class Client:
         known = (await self._object("GET", f"/object_info/{_in_path(class_type)}")).get(class_type)
         return known if isinstance(known, dict) else None
 
-    async def submit(self, prompt: Mapping[str, Any], extra_data: Mapping[str, Any]) -> str:
-        """Queue a prompt, as nobody's client; the run's id. Raises PromptRejected when it does not validate."""
-        body = {"prompt": prompt, "extra_data": extra_data}
+    async def submit(
+        self,
+        prompt: Mapping[str, Any],
+        extra_data: Mapping[str, Any],
+        *,
+        run_id: str | None = None,
+        outputs: Sequence[str] | None = None,
+    ) -> str:
+        """Queue a prompt; the run's id. Raises PromptRejected when it does not validate.
+
+        `run_id`: the id it is to have, a UUID. `outputs`: only these output nodes; a version that does not know this
+        runs all.
+        """
+        body: dict[str, Any] = {"prompt": prompt, "extra_data": extra_data}
+        if run_id is not None:
+            body["prompt_id"] = run_id
+        if outputs is not None:
+            body["partial_execution_targets"] = list(outputs)
         status, answer = await self._ask("POST", "/prompt", json=body)
         said = _decoded(answer)
         if status == 400 and isinstance(said, dict):
@@ -97,10 +112,10 @@ class Client:
                 reason=_reason(said.get("error"), node_errors),
             )
         self._check(status, "/prompt", answer)
-        run_id = said.get("prompt_id") if isinstance(said, dict) else None
-        if not isinstance(run_id, str):
+        new_id = said.get("prompt_id") if isinstance(said, dict) else None
+        if not isinstance(new_id, str):
             raise ServiceError("comfyui.garbage", url=self.url, path="/prompt", start=_start(answer))
-        return run_id
+        return new_id
 
     async def upload(
         self,
@@ -130,8 +145,12 @@ class Client:
         """Stop what runs; from 0.3.57 on only if it is `run_id`."""
         await self._do("/interrupt", {} if run_id is None else {"prompt_id": run_id})
 
+    async def remove(self, run_ids: Sequence[str]) -> None:
+        """Take these out of the queue, as far as they have not begun to run."""
+        await self._do("/queue", {"delete": list(run_ids)})
+
     async def free(self, *, unload_models: bool = True, free_memory: bool = True) -> None:
-        """Unload models and free memory once nothing runs."""
+        """Unload models, and forget cached results, once nothing runs."""
         await self._do("/free", {"unload_models": unload_models, "free_memory": free_memory})
 
     async def subscribe_logs(self, client_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""A Docker daemon's answers over its unix socket. GET only: nothing is started, stopped or changed.
+"""A Docker daemon's answers over its unix socket. Watching asks with GET only; only `restart` changes something.
 
 Source of fact: Docker Engine API 1.41 to 1.51; `one-shot` statistics exist since 1.41 and take no second to measure.
 """
@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 import httpx
 
@@ -39,7 +41,7 @@ class Daemon:
         """All that have these labels, also those that do not run. Raises Absent without a daemon, InputError."""
         filters = json.dumps({"label": list(labels)}) if labels else "{}"
         try:
-            self._prefix = self._prefix or f"/v{_agreed(await self._get('/version'))}"
+            await self._agree()
             listed = await self._get(f"{self._prefix}/containers/json", all="true", filters=filters)
             asked = [self._known(entry) or await self._container(str(entry["Id"])) for entry in listed]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -52,9 +54,31 @@ class Daemon:
         self._over = {container.id: container for container in found if container.state in _ENDED}
         return found
 
+    async def restart(self, name: str, *, grace: timedelta, within: timedelta) -> None:
+        """Restart a container, by name or id: it has `grace` to end by itself. Raises Absent without a daemon,
+        InputError."""
+        try:
+            await self._agree()
+            answer = await self._client.post(
+                f"{self._prefix}/containers/{quote(name, safe='')}/restart",
+                params={"t": str(round(grace.total_seconds()))},
+                timeout=WAIT_S + (grace + within).total_seconds(),
+            )
+        except httpx.ConnectError as error:
+            raise Absent(self._socket, error) from error
+        except (httpx.HTTPError, KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self._nonsense(str(error) or type(error).__name__) from error
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            raise InputError("docker.no_container", name=name)
+        if not answer.is_success:
+            raise InputError("docker.not_restarted", name=name, reason=_reason(answer))
+
     async def close(self) -> None:
         """Hang up."""
         await self._client.aclose()
+
+    async def _agree(self) -> None:
+        self._prefix = self._prefix or f"/v{_agreed(await self._get('/version'))}"
 
     def _known(self, entry: dict[str, Any]) -> Container | None:
         """A container that had ended before and has not been started since."""
@@ -84,6 +108,14 @@ class Daemon:
 
     def _nonsense(self, reason: str) -> InputError:
         return InputError("docker.not_understood", socket=self._socket, reason=reason)
+
+
+def _reason(answer: httpx.Response) -> str:
+    try:
+        said = answer.json()
+    except ValueError:
+        said = None
+    return str(said["message"])[:200] if isinstance(said, dict) and "message" in said else str(answer.status_code)
 
 
 def _agreed(told: dict[str, Any]) -> str:

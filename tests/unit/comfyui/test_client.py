@@ -173,3 +173,14 @@ async def test_a_prompt_with_nan_and_half_a_surrogate_pair_goes_as_it_is():
         await client.submit(prompt, {})
         assert comfyui.pending[0][2] == prompt
         assert await client.history_of("\ud800") is None
+
+
+async def test_prompts_are_taken_out_of_the_queue_and_put_back_with_their_id_and_outputs():
+    async with ComfyUI() as comfyui, Client(comfyui.url) as client:
+        first, second = await comfyui.queue(), await comfyui.queue()
+        await client.remove([first, "nobody"])
+        assert [item[1] for item in comfyui.pending] == [second]
+        assert await client.submit({"1": {}}, {"note": 1}, run_id=first, outputs=["1"]) == first
+        assert comfyui.pending[-1][1:] == [first, {"1": {}}, {"note": 1}, ["1"]]
+        await client.submit({"1": {}}, {})
+        assert comfyui.asked[-1].json == {"prompt": {"1": {}}, "extra_data": {}}
