@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import copy
 import inspect
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
 
 from safelight.batch import SCHEMA, Batch
 from safelight.channels import Channel
+from safelight.locales import LANGUAGES
 from safelight.plugin import kinds
 from safelight.processors import Processor
+from safelight.remedies import Remedy, step, told
+from safelight.remedies.cause import Cause, Said
 from safelight.sources import Source
 
-ROOMS = {"sources": Source, "processors": Processor, "channels": Channel}
+ROOMS = {"sources": Source, "processors": Processor, "channels": Channel, "remedies": Remedy}
 EVERY = [(room, name, cls) for room, base in ROOMS.items() for name, cls in kinds(base).items()]
 every_plugin = pytest.mark.parametrize(("room", "name", "cls"), EVERY, ids=[f"{r}/{n}" for r, n, _ in EVERY])
+every_remedy = pytest.mark.parametrize(("name", "cls"), kinds(Remedy).items(), ids=list(kinds(Remedy)))
 every_processor = pytest.mark.parametrize("cls", kinds(Processor).values(), ids=lambda cls: cls.__name__)
 
 
@@ -84,3 +89,25 @@ def test_a_processor_keeps_the_columns_as_they_are_agreed(cls):
 def test_a_bad_record_never_sinks_a_good_one(cls):
     done = cls.model_validate(cls.example).build()(raw_batch())
     assert done["id"].to_pylist() == [f"line-{n}" for n in range(len(LINES))]
+
+
+@every_remedy
+def test_a_remedy_is_read_from_a_step_and_written_as_one(name, cls):
+    made = step({name: cls.example})
+    assert type(made) is cls
+    assert step(told(made)) == made
+    assert told(made) == {name: cls.example}
+
+
+@every_remedy
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_remedy_says_what_it_would_do_without_doing_it(name, cls, language):
+    cause = Cause("a1", "oom", {"instance": "gpu-1"}, (), datetime(2026, 11, 22, tzinfo=UTC))
+    plan = step({name: cls.example}).plan(cause)
+    assert isinstance(plan, Said)
+    assert plan.render(language)
+
+
+@every_remedy
+def test_a_remedy_that_is_taken_back_can_be(name, cls):
+    assert cls.undone == (cls.undo is not Remedy.undo)

@@ -19,8 +19,8 @@ import anyio.to_thread
 from safelight.alerts.engine import Engine
 from safelight.alerts.rule import Rule
 from safelight.batch import Batch
-from safelight.channels.deliver import Delivery, target
 from safelight.channels.webhook import Webhook
+from safelight.delivery.deliver import Delivery, target
 from safelight.store.segments import SegmentStore
 
 
@@ -64,9 +64,16 @@ async def serve(data: Path, url: str, *, finish: bool) -> None:
         group.cancel_scope.cancel()
 
 
+OPEN = """
+SELECT (SELECT count(*) FROM outbox WHERE status IN ('waiting', 'sending'))
+     + (SELECT count(*) FROM transitions WHERE message IS NULL)
+"""
+
+
 def _open(engine: Engine) -> bool:
-    waiting = engine._database.value("waiting_count", channel="hook")
-    return bool(waiting) or any(one["notifications"][0]["status"] == "waiting" for one in engine.alerts(10_000))
+    database = engine.database
+    with database.transaction():
+        return bool(database._connection.execute(OPEN).fetchone()[0])
 
 
 def main() -> None:

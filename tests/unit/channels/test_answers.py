@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from safelight.channels import ANSWER_MAX, accepted, retry_after
-from safelight.errors import DeliveryError, Retryable
+from safelight.errors import ChannelBroken, DeliveryError, Retryable
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204])
@@ -25,6 +25,7 @@ def test_the_rest_say_no(status):
     with pytest.raises(DeliveryError, match=str(status)) as caught:
         accepted(httpx.Response(status, text="bad"))
     assert not isinstance(caught.value, Retryable)
+    assert isinstance(caught.value, ChannelBroken) == (status in {401, 410})
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

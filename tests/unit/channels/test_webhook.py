@@ -41,6 +41,8 @@ def test_the_body_is_the_contract():
         "started_at": "2026-11-22T02:00:00.000000Z",
         "ended_at": None,
         "events": [],
+        "alerts": [],
+        "advice": "",
         "links": {},
         "may_repeat": False,
     }
@@ -58,6 +60,62 @@ def test_the_signature_is_of_the_body_as_sent():
 
 def test_without_a_secret_nothing_is_signed():
     assert "X-Safelight-Signature" not in Webhook(name="hook", url="https://h.example/").request(NOTE, DAY).headers
+
+
+def test_headers_of_ones_own_are_sent_and_secret():
+    hook = Webhook(name="hook", url="https://h.example/", headers={"Authorization": "Bearer s3cr3t-s3cr3t"})
+    assert hook.request(NOTE, DAY).headers["Authorization"] == "Bearer s3cr3t-s3cr3t"
+    assert "s3cr3t" not in f"{hook!r} {hook.model_dump_json()}"
+    assert hook.masked("you said Bearer s3cr3t-s3cr3t") == "you said ***"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Host": "x"},
+        {"content-length": "1"},
+        {"X-Safelight-Signature": "x"},
+        {"a b": "x"},
+        {"a": "x\r\nb: y"},
+        {"a": "ü"},
+    ],
+)
+def test_headers_that_cannot_be_are_refused(headers):
+    with pytest.raises(ValidationError, match="cannot be a header"):
+        Webhook(name="hook", url="https://h.example/", headers=headers)
+
+
+def templated(template, note=NOTE):
+    return Webhook(name="hook", url="https://h.example/", secret="s3cr3t", template=template).request(note, DAY)
+
+
+def test_a_template_makes_the_body():
+    request = templated('{"text": {{ (title ~ " " ~ labels.node) | tojson }}, "n": {{ severity }}}')
+    assert json.loads(request.content) == {"text": "oom: VAEDecode VAEDecode", "n": 3}
+    assert request.headers["Content-Type"] == "application/json; charset=utf-8"
+    signature = hmac.new(b"s3cr3t", request.content, hashlib.sha256).hexdigest()
+    assert request.headers["X-Safelight-Signature"] == f"sha256={signature}"
+
+
+def test_a_template_that_makes_no_json_makes_text():
+    request = templated("{{ title }} · {{ text }}")
+    assert request.content.decode() == "oom: VAEDecode · 显存不足"
+    assert request.headers["Content-Type"] == "text/plain; charset=utf-8"
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{{ nothing }}", "{{ 1 / 0 }}", "{{ ().__class__.__mro__ }}", "{{ labels.update({}) }}", "{{ 'x' * 2000000 }}"],
+)
+def test_a_template_that_fails_sends_the_usual_body_and_says_so(template):
+    body = json.loads(templated(template).content)
+    assert body["id"] == "a1"
+    assert body["template_error"]
+
+
+def test_a_template_that_cannot_be_understood_is_a_mistake_with_its_line():
+    with pytest.raises(ValidationError, match="line 2"):
+        templated("{\n{{ title }")
 
 
 def test_secrets_are_in_no_repr_and_in_no_error():

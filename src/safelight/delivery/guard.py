@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -65,11 +66,8 @@ class Guarded(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """One request to one checked address."""
-        host = request.url.host
-        proven = request.url.scheme == "https" and host in self._known_hosts
-        addresses = await self._addresses(request)
-        if not (self._allow_private or proven) and not all(map(is_public, addresses)):
-            raise DeliveryError("channels.private_address", host=host)
+        addresses = await _addresses(request)
+        self._check(request, addresses)
         for number, address in enumerate(addresses, 1):
             try:
                 return await self._inner.handle_async_request(_pinned(request, address))
@@ -82,18 +80,49 @@ class Guarded(httpx.AsyncBaseTransport):
         """Close what it connects with."""
         await self._inner.aclose()
 
-    async def _addresses(self, request: httpx.Request) -> list[Address]:
-        host, port = request.url.host, request.url.port or (443 if request.url.scheme == "https" else 80)
-        timeout = request.extensions.get("timeout", {}).get("connect")
-        try:
-            with anyio.fail_after(timeout):
-                found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except TimeoutError as error:
-            raise httpx.ConnectTimeout("name not resolved in time", request=request) from error
-        except (OSError, UnicodeError) as error:
-            raise httpx.ConnectError("name not resolved", request=request) from error
-        unique = dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
-        return list(unique)[:ADDRESSES_TRIED]
+    def _check(self, request: httpx.Request, addresses: list[Address]) -> None:
+        host = request.url.host
+        proven = request.url.scheme == "https" and host in self._known_hosts
+        if not (self._allow_private or proven):
+            check(host, addresses)
+
+
+class Proxied(Guarded):
+    """The same where a proxy does the connecting. The proxy resolves the name again, so nothing can be pinned: a name
+    that is private as this machine resolves it is refused, one that it cannot resolve is left to the proxy. Where the
+    proxy itself stands, and what it lets pass, is its administrator's decision.
+    """
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """One request, by name."""
+        with suppress(httpx.ConnectError, httpx.ConnectTimeout):
+            self._check(request, await _addresses(request))
+        return await self._inner.handle_async_request(request)
+
+
+def check(host: str, addresses: Iterable[Address]) -> None:
+    """Raises DeliveryError unless all `addresses` of `host` are public."""
+    if not all(map(is_public, addresses)):
+        raise DeliveryError("channels.private_address", host=host)
+
+
+async def resolved(host: str, port: int) -> list[Address]:
+    """The first addresses of `host`, each once. Raises OSError, or UnicodeError for what is no name."""
+    found = await anyio.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    unique = dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found)
+    return list(unique)[:ADDRESSES_TRIED]
+
+
+async def _addresses(request: httpx.Request) -> list[Address]:
+    port = request.url.port or (443 if request.url.scheme == "https" else 80)
+    timeout = request.extensions.get("timeout", {}).get("connect")
+    try:
+        with anyio.fail_after(timeout):
+            return await resolved(request.url.host, port)
+    except TimeoutError as error:
+        raise httpx.ConnectTimeout("name not resolved in time", request=request) from error
+    except (OSError, UnicodeError) as error:
+        raise httpx.ConnectError("name not resolved", request=request) from error
 
 
 def _pinned(request: httpx.Request, address: Address) -> httpx.Request:

@@ -3,78 +3,64 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
-import ssl
+import json
+from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from functools import cache, partial
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
 import anyio.to_thread
 import httpx
+from pydantic import SecretStr
 
 from ..alerts.engine import Note, silent, utc_now
-from ..alerts.notification import FIRING, Notification
 from ..alerts.outbox import Letter, Outbox
 from ..alerts.views import Target
-from ..errors import DeliveryError, Retryable, StoreError
+from ..channels import Channel
+from ..errors import ChannelBroken, DeliveryError, Retryable, SafelightError, StoreError
 from ..event import Name
 from ..locales import ENGLISH, text
-from ..processors.redact import redact_text
 from ..rows import iso
-from . import Channel
-from .guard import Guarded
+from .converse import InDoubt, converse, hidden, telling
+from .exchange import client
+from .resend import Current, resend
 
-TIMEOUT: Final = httpx.Timeout(connect=5, read=10, write=10, pool=5)
-WHOLE_TIMEOUT_S: Final = 30
-"""Of one attempt, however slowly the peer drips."""
-READ_MAX: Final = 64 * 1024
-"""Bytes of an answer that are read."""
 LOOK_AGAIN_S: Final = 60.0
 """An idle worker looks this often even when nobody wakes it, in case the clock was set."""
-
 STATE_AGAIN_S: Final = 1.0
 """When alerting's state cannot be written, it is tried again after 2, 4, 8 ... of these, a minute at most."""
+REFUSED_MAX: Final = 5
+"""Different messages refused in a row: the channel is at fault, not they."""
 
 _T = TypeVar("_T")
-_UNSENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_GATEWAY: Final = {502, 504}
-
-
-@dataclass
-class _InDoubt(Exception):
-    """The request was sent, and nobody knows what became of it."""
-
-    cause: DeliveryError
 
 
 def target(channel: Channel, language: str) -> Target:
     """What alerting must know of this channel. `language`: the server's."""
-    return Target(channel.name, channel.kind(), channel.severity, channel.language or language)
-
-
-async def send_test(channel: Channel, *, now: Callable[[], datetime] = utc_now, language: str = ENGLISH) -> str:
-    """Send one test message, without the outbox. Returns the peer's answer; raises DeliveryError."""
-    spoken = channel.language or language
-    at = now()
-    note = Notification(
-        key=f"test.{int(at.timestamp() * 1000)}.{channel.name}",
-        id="test",
-        rule="test",
-        severity=channel.severity,
-        status=FIRING,
-        title=text("channels.test.title", spoken),
-        text=text("channels.test.text", spoken, channel=channel.name),
-        started_at=iso(at),
-        language=spoken,
+    return Target(
+        channel.name,
+        channel.kind(),
+        channel.severity,
+        channel.language or language,
+        digest=channel.digest,
+        verified=channel.verified,
+        version=_version(channel),
     )
-    async with _client(channel) as client:
-        try:
-            return await _send(channel, note, client, at)
-        except _InDoubt as doubt:
-            raise doubt.cause from None
+
+
+def _version(channel: Channel) -> str:
+    """Changes with the settings, secrets included. Scrypt, because it is kept: a short password must not be found by
+    trying. 16 ms."""
+    settings = json.dumps(channel.model_dump(), sort_keys=True, default=_plain).encode()
+    return hashlib.scrypt(settings, salt=channel.name.encode(), n=2**13, r=8, p=1, dklen=16).hex()
+
+
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 class Delivery:
@@ -88,12 +74,16 @@ class Delivery:
         now: Callable[[], datetime] = utc_now,
         note: Note = silent,
         language: str = ENGLISH,
+        current: Current | None = None,
     ) -> None:
+        """`current`: what is handed over again to channels with `resend`; without it nothing is."""
         self._outbox = outbox
         self._channels = channels
         self._now = now
         self._note = note
         self._language = language
+        self._current = current
+        self._refusals: defaultdict[str, set[int]] = defaultdict(set)
         self._signals: dict[str, asyncio.Event] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopping = False
@@ -102,9 +92,14 @@ class Delivery:
         """Until `stop`. A message in flight is finished first (30 s at most); cancelled, it is in doubt and repeats."""
         self._loop = asyncio.get_running_loop()
         self._signals = {channel.name: asyncio.Event() for channel in self._channels}
-        async with anyio.create_task_group() as workers:
+        async with anyio.create_task_group() as resending:
             for channel in self._channels:
-                workers.start_soon(self._work, channel)
+                if channel.resend is not None and self._current is not None:
+                    resending.start_soon(self._resend, channel, channel.resend, self._current)
+            async with anyio.create_task_group() as workers:
+                for channel in self._channels:
+                    workers.start_soon(self._work, channel)
+            resending.cancel_scope.cancel()
 
     def wake(self) -> None:
         """There is something to send. From any thread."""
@@ -123,32 +118,53 @@ class Delivery:
 
     async def _work(self, channel: Channel) -> None:
         signal = self._signals[channel.name]
-        async with _client(channel) as client:
+        async with client(channel) as connection:
             while not self._stopping:
                 signal.clear()
                 claim = partial(self._outbox.claim, channel.name, channel.per_minute)
                 found = await self._persisted(channel, claim)
                 if isinstance(found, Letter):
-                    await self._carry(channel, found, client)
+                    await self._carry(channel, found, connection)
                     continue
                 wait = (found - self._now()).total_seconds() if found else LOOK_AGAIN_S
                 with anyio.move_on_after(min(max(wait, 0.0), LOOK_AGAIN_S)):
                     await signal.wait()
 
-    async def _carry(self, channel: Channel, letter: Letter, client: httpx.AsyncClient) -> None:
+    async def _carry(self, channel: Channel, letter: Letter, connection: httpx.AsyncClient) -> None:
         try:
-            answer = await _send(channel, letter.notification, client, self._now())
-        except _InDoubt as doubt:
+            conversation = telling(channel, letter.notification, self._now())
+            answer = await converse(channel, conversation, connection)
+        except InDoubt as doubt:
             outcome = partial(self._postponed, letter, self._said(channel, doubt.cause), in_doubt=True)
         except Retryable as error:
             said = self._said(channel, error)
             outcome = partial(self._postponed, letter, said, in_doubt=False, after_s=error.after_s)
+        except ChannelBroken as error:
+            outcome = partial(self._broken, letter, self._said(channel, error))
         except DeliveryError as error:
-            outcome = partial(self._refused, letter, self._said(channel, error))
+            refusals = self._refusals[channel.name]
+            refusals.add(letter.id)
+            said = self._said(channel, error)
+            broken = len(refusals) >= REFUSED_MAX
+            outcome = partial(self._broken if broken else self._refused, letter, said)
         else:
             outcome = partial(self._sent, letter, answer)
         # Never written, the message stays in doubt, and goes out again, marked, after the next start.
         await self._persisted(channel, outcome)
+
+    async def _resend(self, channel: Channel, every: timedelta, current: Current) -> None:
+        def failed(error: SafelightError) -> None:
+            said = text(
+                "channels.resend_failed", self._language, channel=channel.name, answer=self._said(channel, error)
+            )
+            about = {"channel": channel.name, "final": False}
+            self._note(Name.NOTIFICATION_FAILED, level="WARNING", message=said, attributes=about)
+
+        def works() -> bool:
+            known = self._outbox.channel(channel.name)
+            return known is None or known["broken_at"] is None
+
+        await resend(channel, every, current, now=self._now, works=works, failed=failed)
 
     async def _persisted(self, channel: Channel, act: Callable[[], _T]) -> _T | None:
         """What `act` returns once the state can be written, however long that takes; None if we are to stop before."""
@@ -174,10 +190,11 @@ class Delivery:
                 signal.clear()
                 await signal.wait()
 
-    def _said(self, channel: Channel, error: DeliveryError) -> str:
-        return _hidden(channel, error.render(self._language))
+    def _said(self, channel: Channel, error: SafelightError) -> str:
+        return hidden(channel, error.render(self._language))
 
     def _sent(self, letter: Letter, answer: str) -> None:
+        self._refusals.pop(letter.channel, None)
         self._outbox.sent(letter, answer)
         said = text("channels.sent", self._language, channel=letter.channel, title=letter.notification.title)
         self._tell(Name.NOTIFICATION_SENT, "INFO", said, letter, answer=answer)
@@ -186,6 +203,14 @@ class Delivery:
         self._outbox.refused(letter, answer)
         said = text("channels.failed", self._language, channel=letter.channel, answer=answer)
         self._tell(Name.NOTIFICATION_FAILED, "ERROR", said, letter, answer=answer, final=True)
+
+    def _broken(self, letter: Letter, answer: str) -> None:
+        news = self._outbox.broken(letter, answer)
+        self._refusals.pop(letter.channel, None)
+        if not news:
+            return
+        said = text("channels.disabled", self._language, channel=letter.channel, answer=answer)
+        self._tell(Name.CHANNEL_DISABLED, "ERROR", said, letter, answer=answer)
 
     def _postponed(self, letter: Letter, answer: str, *, in_doubt: bool, after_s: float | None = None) -> None:
         again = self._outbox.postponed(letter, answer, after_s=after_s, in_doubt=in_doubt)
@@ -201,70 +226,3 @@ class Delivery:
             "may_repeat": letter.notification.may_repeat,
         }
         self._note(event, level=level, message=message, attributes=attributes)
-
-
-@cache
-def _tls() -> ssl.SSLContext:
-    """One for all channels: loading the authorities takes 22 ms and 2 MB."""
-    return httpx.create_ssl_context()
-
-
-def _client(channel: Channel) -> httpx.AsyncClient:
-    # A fresh connection for every message: a kept one that the peer has closed would leave the message in doubt.
-    inner = httpx.AsyncHTTPTransport(verify=_tls(), limits=httpx.Limits(max_keepalive_connections=0))
-    guarded = Guarded(inner, allow_private=channel.allow_private, known_hosts=channel.known_hosts)
-    return httpx.AsyncClient(transport=guarded, timeout=TIMEOUT, follow_redirects=False)
-
-
-async def _send(channel: Channel, note: Notification, client: httpx.AsyncClient, at: datetime) -> str:
-    """One attempt. Raises DeliveryError or Retryable by the peer's verdict, _InDoubt when there is none."""
-    host = ""
-    try:
-        request = channel.request(note, at)
-        host = request.url.host
-        with anyio.fail_after(WHOLE_TIMEOUT_S):
-            response = await _exchange(client, request)
-        return _hidden(channel, _verdict(channel, response))
-    except (DeliveryError, _InDoubt):
-        raise
-    except _UNSENT as error:
-        raise Retryable("channels.unreachable", host=host, reason=type(error).__name__) from error
-    except (httpx.TransportError, TimeoutError) as error:
-        raise _InDoubt(Retryable("channels.no_answer", host=host, reason=type(error).__name__)) from error
-    except Exception as error:
-        # One channel's mistake must not stop the others.
-        raise DeliveryError("channels.broken", reason=type(error).__name__) from error
-
-
-def _hidden(channel: Channel, answer: str) -> str:
-    """What a peer said, without secrets: the channel's own, and whatever else looks like one."""
-    return redact_text(channel.masked(answer), paths=False, addresses=False)
-
-
-def _verdict(channel: Channel, response: httpx.Response) -> str:
-    try:
-        return channel.verdict(response)
-    except Retryable as error:
-        if response.status_code in _GATEWAY:
-            raise _InDoubt(error) from error
-        raise
-
-
-async def _exchange(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """The answer, of its body at most 64 KiB, undecoded: a bomb stays packed."""
-    request.headers["Accept-Encoding"] = "identity"
-    request.headers["User-Agent"] = "Safelight"
-    request.extensions["timeout"] = TIMEOUT.as_dict()
-    response = await client.send(request, stream=True)
-    try:
-        body = b""
-        async for chunk in response.aiter_raw():
-            body += chunk
-            if len(body) >= READ_MAX:
-                break
-    finally:
-        await response.aclose()
-    kept = {
-        name: response.headers[name] for name in ("content-type", "retry-after", "date") if name in response.headers
-    }
-    return httpx.Response(response.status_code, headers=kept, content=body[:READ_MAX])

@@ -11,7 +11,7 @@ import anyio
 import httpx
 import pytest
 
-from safelight.channels.guard import ADDRESSES_TRIED, Guarded, is_public
+from safelight.delivery.guard import ADDRESSES_TRIED, Guarded, is_public
 from safelight.errors import DeliveryError
 from support.providers import Provider
 

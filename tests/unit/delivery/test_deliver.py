@@ -14,8 +14,11 @@ import pytest
 from safelight.alerts.database import Database
 from safelight.alerts.notification import Notification
 from safelight.alerts.outbox import Outbox
-from safelight.channels import Channel, deliver, dingtalk, webhook
-from safelight.channels.deliver import Delivery, send_test, target
+from safelight.alerts.views import Target
+from safelight.channels import Channel, dingtalk, webhook
+from safelight.delivery import converse, deliver
+from safelight.delivery.deliver import Delivery, target
+from safelight.delivery.trial import send_test
 from safelight.errors import DeliveryError, Retryable, StoreError
 from support.providers import Answer, DingTalk, Provider
 
@@ -95,6 +98,14 @@ def test_what_waits_is_sent_when_delivery_starts(post, provider):
     assert post.noted[0][1]["attributes"]["answer"] == "200 OK ok"
 
 
+def test_a_channel_with_a_chinese_name_works(tmp_path, provider):
+    post = Post(tmp_path / "state.sqlite", [hook(provider, "值班")])
+    post.put(1, "值班")
+    with post.running():
+        post.wait(1, "notification_sent")
+    assert provider.received[0].key == "a1.1.%E5%80%BC%E7%8F%AD"
+
+
 def test_a_wake_from_another_thread_sends_at_once(post, provider, monkeypatch):
     monkeypatch.setattr(deliver, "LOOK_AGAIN_S", 3600.0)
     with post.running():
@@ -147,12 +158,12 @@ def test_a_peer_that_cannot_be_reached_is_not_marked(tmp_path, provider):
 
 
 def test_a_silent_peer_is_given_up_and_marked(post, provider, monkeypatch):
-    monkeypatch.setattr(deliver, "WHOLE_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(converse, "WHOLE_TIMEOUT_S", 0.1)
     provider.answers(Answer(delay_s=0.5))
     post.put(1)
     with post.running():
         post.wait(1, "notification_failed")
-        monkeypatch.setattr(deliver, "WHOLE_TIMEOUT_S", 30)
+        monkeypatch.setattr(converse, "WHOLE_TIMEOUT_S", 30)
         post.wait(1, "notification_sent")
     assert [request.json["may_repeat"] for request in provider.received] == [False, True]
 
@@ -225,6 +236,43 @@ def test_a_channel_with_a_mistake_of_its_own_stops_nobody(tmp_path, provider, mo
         post.wait(2)
     assert [(row[0], row[1]) for row in post.status()] == [("wrong", "failed"), ("right", "sent")]
     assert "ZeroDivisionError" in post.status()[0][3]
+
+
+def test_no_to_everything_switches_the_channel_off_and_its_messages_wait(post, provider):
+    provider.answers(Answer(401, b"who are you"))
+    post.put(1)
+    post.put(2, group="other")
+    with post.running():
+        (noted,) = post.wait(1, "channel_disabled")
+        assert len(provider.received) == 1
+        assert [row[1] for row in post.status()] == ["waiting", "waiting"]
+        assert post.outbox.channel("hook")["broken_at"] is not None
+        post.outbox.enable("hook")
+        post.delivery.wake()
+        post.wait(2, "notification_sent")
+    assert noted["level"] == "ERROR"
+    assert "hook is switched off" in noted["message"]
+    assert noted["attributes"]["answer"] == "Refused: 401 Unauthorized who are you"
+
+
+def test_five_messages_refused_in_a_row_switch_it_off(post, provider):
+    provider.answers(*[Answer(404, b"nobody here")] * deliver.REFUSED_MAX)
+    for number in range(7):
+        post.put(number, group=str(number))
+    with post.running():
+        post.wait(1, "channel_disabled")
+    assert [row[1] for row in post.status()] == ["failed"] * 4 + ["waiting"] * 3
+    assert len(provider.received) == 5
+
+
+def test_a_yes_in_between_begins_the_count_again(post, provider):
+    no = Answer(404, b"nobody here")
+    provider.answers(*[no] * 4, Answer(), *[no] * 4, Answer())
+    for number in range(10):
+        post.put(number, group=str(number))
+    with post.running():
+        post.wait(10)
+    assert sorted({name for name, _ in post.noted}) == ["notification_failed", "notification_sent"]
 
 
 def test_what_was_in_flight_at_a_crash_arrives_marked(tmp_path, provider):
@@ -355,8 +403,10 @@ class TestDingTalk:
             post = Post(tmp_path / "state.sqlite", [self.channel(robot, **channel_fields)])
             post.put(1, "team")
             with post.running():
-                post.wait(1, "notification_failed")
-            assert post.status() == [("team", "failed", 0, f"Refused: {words}")]
+                post.wait(1, "channel_disabled")
+            ((_, status, _, answer),) = post.status()
+            assert status == "waiting"
+            assert words in answer
             assert robot.received[0].answer.status == 200
 
     def test_busy_is_tried_again(self, tmp_path):
@@ -411,6 +461,16 @@ def test_a_test_message_returns_the_peers_words(provider):
     assert "test" in provider.received[0].json["title"]
 
 
+def test_a_test_message_has_a_chart(provider, monkeypatch):
+    from safelight.channels.picture import picture
+
+    notes = []
+    monkeypatch.setattr(webhook.Webhook, "request", lambda self, note, now: notes.append(note))
+    with pytest.raises(DeliveryError):
+        anyio.run(send_test, hook(provider))
+    assert picture(notes[0]).startswith(b"\x89PNG")
+
+
 def test_a_test_message_tells_what_is_wrong(provider):
     provider.answers(Answer(404, b"nobody here"), Answer(hang=True))
     with pytest.raises(DeliveryError, match="nobody here"):
@@ -420,8 +480,22 @@ def test_a_test_message_tells_what_is_wrong(provider):
 
 
 def test_alerting_knows_a_channel_by_name_type_severity_and_language(provider):
-    assert target(hook(provider, severity=1), "zh-CN") == deliver.Target("hook", "webhook", 1, "zh-CN")
+    known = target(hook(provider, severity=1, digest=False), "zh-CN")
+    assert known == Target("hook", "webhook", 1, "zh-CN", digest=False, verified=True, version=known.version)
     assert target(hook(provider, language="en"), "zh-CN").language == "en"
+
+
+def test_a_channel_with_other_settings_or_secrets_is_another_version(provider):
+    channels = [hook(provider), hook(provider, secret="one"), hook(provider, secret="two"), hook(provider, severity=1)]
+    assert len({target(channel, "en").version for channel in channels}) == 4
+    assert target(channels[1], "en") == target(hook(provider, secret="one"), "en")
+
+
+def test_the_secrets_a_peer_shows_are_not_in_the_answer_to_a_test(provider):
+    provider.answers(Answer(403, b"no such key s3cr3t-s3cr3t"))
+    with pytest.raises(DeliveryError, match=r"no such key \*\*\*") as caught:
+        anyio.run(send_test, hook(provider, secret="s3cr3t-s3cr3t"))
+    assert "s3cr3t" not in str(caught.value)
 
 
 def test_every_channel_of_the_room_is_found_by_its_file_name():
