@@ -2,10 +2,12 @@
 
 Until there is access control, only this machine may: requests whose Host is not a loopback name are refused, which
 also stops DNS rebinding, and so is what a page of another origin sends or embeds; a link from there may be followed.
+One thing is open to readers of messages elsewhere: the pages behind signed links, under the host of `[server] url`.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -28,13 +30,16 @@ HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+SIGNED: Final = re.compile(r"/act/[A-Za-z0-9_-]{1,1000}")
+"""The pages that carry their own permission; nothing else is open to another host."""
 
 
 class Guard:
-    """ASGI middleware."""
+    """ASGI middleware. `public` is `[server] url`, where readers of messages reach us."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, public: str | None = None) -> None:
         self._app = app
+        self._public = _netloc(public or "")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse strangers, mark answers."""
@@ -42,7 +47,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        key = self._objection(scope["method"], headers)
+        key = self._objection(scope["method"], scope["path"], headers)
         if key:
             language = nearest(headers.get("accept-language"))
             answer = refusal(key, 403, language)
@@ -58,12 +63,15 @@ class Guard:
 
         await self._app(scope, receive, marked)
 
-    def _objection(self, method: str, headers: Headers) -> str | None:
-        if _hostname(headers.get("host", "")) not in LOOPBACK:
+    def _objection(self, method: str, path: str, headers: Headers) -> str | None:
+        host = headers.get("host", "")
+        signed = bool(self._public) and SIGNED.fullmatch(path) is not None
+        if _hostname(host) not in LOOPBACK and not (signed and _hostname(host) == _hostname(self._public)):
             return "web.foreign_host"
         reading = method in READING
         origin = headers.get("origin")
-        if not reading and origin and _netloc(origin) != headers.get("host"):
+        own = {host, self._public} if signed else {host}  # a proxy may hand on another Host than the browser named
+        if not reading and origin and _netloc(origin) not in own:
             return "web.foreign_origin"
         followed = reading and headers.get("sec-fetch-mode") == "navigate"
         if headers.get("sec-fetch-site") == "cross-site" and not followed:  # an answer may cost work, such as a bundle
