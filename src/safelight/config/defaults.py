@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from ..alerts.rule import Rule
 from ..sources import Source
 from ..sources.comfyui import ComfyUI
 from ..sources.gpu import Gpu
 from ..sources.host import Host
+from .default_rules import ALWAYS, EXPECTED
 from .model import Config
 
-DEFAULT_RULES: Final = (
-    Rule.model_validate({"id": "any-error", "when": "any level:(ERROR OR CRITICAL)", "severity": 2}),
-    Rule.model_validate({"id": "stuck", "when": "any event:run_stuck", "severity": 2}),
-    Rule.model_validate({"id": "error-rate", "when": "more than 10 level:(ERROR OR CRITICAL) over 1h", "severity": 3}),
-)
+
+def default_rules(config: Config) -> list[Rule]:
+    """The rules that come with Safelight, for what this configuration watches; none where it wants none."""
+    if not config.alerts.default_rules:
+        return []
+    services = dict.fromkeys((source.service or "").lower() for source in config.sources)
+    return [*ALWAYS, *(rule for service in services for rule in EXPECTED.get(service, ()))]
 
 
 def rules_of(config: Config) -> list[Rule]:
     """The default rules, each replaced by the configuration's of the same id, then the configuration's others."""
     own = {rule.id: rule for rule in config.rules}
-    defaults = {rule.id: rule for rule in DEFAULT_RULES} if config.alerts.default_rules else {}
-    return list((defaults | own).values())
+    return list(({rule.id: rule for rule in default_rules(config)} | own).values())
 
 
 def sources_of(config: Config) -> list[Source]:

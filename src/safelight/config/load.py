@@ -4,63 +4,32 @@ from __future__ import annotations
 
 import os
 import tomllib
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from ..alerts.rule import Rule
 from ..channels import Channel
-from ..errors import ConfigError, SafelightError
+from ..errors import ConfigError
 from ..locales import ENGLISH, text
 from ..paths import is_loopback
 from ..plugin import Plugin, kinds
 from ..processors import Processor
 from ..sources import Source
+from .default_rules import KNOWN
+from .faults import Known, faults
 from .model import Config
 from .place import line_of
 from .secrets import resolve
+from .told import Location, Mistake, mistakes
 
 ROOMS: Final[dict[str, type[Plugin]]] = {"sources": Source, "processors": Processor, "channels": Channel}
 FORGIVING: Final = {"channels": "name", "rules": "id"}
 """Lists in which a bad entry is left out and named, and the key that tells its entries apart; anywhere else a mistake
 refuses to start."""
-_TOLD: Final = {
-    "missing": "config.missing",
-    "extra_forbidden": "config.unknown_key",
-    "duration": "config.not_a_duration",
-    "size": "config.not_a_size",
-    "int_parsing": "config.not_a_number",
-    "int_type": "config.not_a_number",
-    "float_parsing": "config.not_a_number",
-    "bool_parsing": "config.not_a_boolean",
-    "string_type": "config.not_a_text",
-    "int_from_float": "config.not_a_number",
-    "float_type": "config.not_a_number",
-    "bool_type": "config.not_a_boolean",
-    "path_type": "config.not_a_text",
-    "is_instance_of": "config.not_a_text",
-    "literal_error": "config.not_one_of",
-    "list_type": "config.not_a_list_of_values",
-    "tuple_type": "config.not_a_list_of_values",
-    "dict_type": "config.not_a_table",
-    "model_type": "config.not_a_table",
-    "string_pattern_mismatch": "config.not_a_name",
-    "greater_than_equal": "config.too_small",
-    "less_than_equal": "config.too_large",
-    "too_short": "config.empty",
-    "string_too_long": "config.too_long",
-    "greater_than repeat": "config.not_a_duration",
-    "greater_than resolve_after": "config.not_a_duration",
-    "value_error url": "config.not_a_url",
-}
-"""Our sentence for what pydantic finds, where it matters also by the name of the key."""
-_LIMITS: Final = ("ge", "le", "min_length", "max_length")
-_INNER: Final = ("function-", "is-instance[")
-"""How parts of a location begin that are pydantic's, not the file's."""
 _SECTION_VARIABLE: Final = "SAFELIGHT_"
 
 
@@ -114,6 +83,10 @@ def _merge_environment(raw: dict[str, Any], environment: Mapping[str, str]) -> N
         raw.setdefault("language", environment["SAFELIGHT_LANGUAGE"])
 
 
+Check = Callable[[Any], Iterable[Mistake]]
+"""What is wrong with an entry that is right by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Remark:
     """Something about a line of the file; None for what does not stand in it."""
@@ -133,23 +106,29 @@ class _Reading:
     mistakes: list[_Remark] = field(default_factory=list)
     left_out: list[_Remark] = field(default_factory=list)
     warnings: list[_Remark] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
 
     def config(self, raw: dict[str, Any]) -> Config:
+        channels, rules = raw.get("channels", []), raw.pop("rules", [])
         lists = {room: self._plugins(room, base, raw.pop(room, [])) for room, base in ROOMS.items()}
-        lists["rules"] = self._entries("rules", raw.pop("rules", []), lambda _: Rule)
+        known = Known(_named(channels, "name"), _named(rules, "id") | KNOWN)
+        lists["rules"] = self._entries(
+            "rules", rules, lambda _: Rule, check=lambda rule: faults(rule, known, self.language)
+        )
         sections: Config | None = None
         try:
             sections = Config.model_validate(raw)
         except ValidationError as error:
-            self.mistakes += self._told(error, ())
+            self.mistakes += map(self._remark, mistakes(error, self.language))
         if self.mistakes or sections is None:
             told = _in_order([*self.mistakes, *self.left_out, *self._host(raw)])
             key = "config.mistake" if len(told) == 1 else "config.mistakes"
-            raise ConfigError(key, count=len(told), mistakes="\n".join(told))
+            raise ConfigError(key, count=len(told), mistakes="\n".join(told), told=told)
         return sections.model_copy(
             update={
                 **{room: tuple(entries) for room, entries in lists.items()},
                 "path": self.path,
+                "places": {rule.id: self.places[rule.id] for rule in lists["rules"]},
                 "left_out": _in_order(self.left_out),
                 "warnings": _in_order(self.warnings),
             }
@@ -174,7 +153,7 @@ class _Reading:
 
         return self._entries(room, raw, pick)
 
-    def _entries(self, room: str, raw: Any, pick: Any) -> list[Any]:
+    def _entries(self, room: str, raw: Any, pick: Any, check: Check = lambda _: ()) -> list[Any]:
         if not isinstance(raw, list) or not all(isinstance(entry, dict) for entry in raw):
             self.mistakes.append(self._say((room,), text("config.not_a_list", self.language, room=room)))
             return []
@@ -182,32 +161,42 @@ class _Reading:
         entries = []
         names: set[str] = set()
         for number, entry in enumerate(raw):
+            here = (room, number)
             try:
                 cls = pick(entry)
             except ConfigError as error:
-                wrong.append(self._say((room, number, "type"), error.render(self.language)))
+                wrong.append(self._say((*here, "type"), error.render(self.language)))
                 continue
-            self._warn_of_inline_secrets(cls, entry, (room, number))
-            resolved, unresolved = self._resolved(entry, (room, number))
+            self._warn_of_inline_secrets(cls, entry, here)
+            resolved, unresolved = self._resolved(entry, here)
             wrong += unresolved.values()
             try:
                 good = cls.model_validate(resolved)
             except ValidationError as error:
-                wrong += self._told(error, (room, number), unresolved)
+                wrong += self._told(error, cls, here, unresolved.keys())
                 continue
             key = FORGIVING.get(room)
             name = str(getattr(good, key)) if key else ""
+            mistaken = [self._remark(mistake, here) for mistake in check(good)]
             if key and name in names:
-                wrong.append(self._say((room, number, key), text("config.twice", self.language, name=name)))
-            elif not unresolved:
+                mistaken.insert(0, self._say((*here, key), text("config.twice", self.language, name=name)))
+            wrong += mistaken
+            if not unresolved and not mistaken:
                 entries.append(good)
                 names.add(name)
+                self.places[name] = self._place((*here, *([key] if key else [])))
         return entries
 
     def _resolved(self, entry: dict[str, Any], where: tuple[str, int]) -> tuple[dict[str, Any], dict[str, _Remark]]:
-        """The entry with its secrets, and by key what is wrong with those that lead nowhere."""
+        """The entry with its secrets, and by key what is wrong with those that lead nowhere.
+
+        Of a rule only its repairs have secrets: elsewhere `file:` is something that people look for.
+        """
         resolved, unresolved = {}, {}
         for key, value in entry.items():
+            if where[0] == "rules" and key != "then":
+                resolved[key] = value
+                continue
             try:
                 resolved[key] = resolve(value, self.environment)
             except ConfigError as error:
@@ -223,41 +212,22 @@ class _Reading:
                 self.warnings.append(self._say((*where, name), text("config.inline_secret", self.language, name=name)))
 
     def _told(
-        self, error: ValidationError, where: tuple[str | int, ...], known: Collection[str] = ()
+        self, error: ValidationError, cls: type[BaseModel], where: Location, known: Iterable[str]
     ) -> Iterator[_Remark]:
-        """Once for each place, without the keys whose mistake is `known`."""
-        told: set[tuple[str | int, ...]] = set()
-        for detail in error.errors():
-            inner = tuple(part for part in detail["loc"] if not str(part).startswith(_INNER))
-            location = (*where, *inner)
-            if location in told or (inner and inner[0] in known):
-                continue
-            told.add(location)
-            yield self._say(location, self._sentence(detail, location))
+        shown = Channel.model_fields.keys() if issubclass(cls, Channel) else None
+        for mistake in mistakes(error, self.language, known=frozenset(known), shown=shown):
+            yield self._remark(mistake, where)
 
-    def _sentence(self, detail: ErrorDetails, location: tuple[str | int, ...]) -> str:
-        name = location[-1] if location else ""
-        context = detail.get("ctx") or {}
-        if isinstance(cause := context.get("error"), SafelightError):
-            return cause.render(self.language)
-        key = _TOLD.get(detail["type"]) or _TOLD.get(f"{detail['type']} {name}")
-        if key is None:
-            return detail["msg"].removeprefix("Value error, ")
-        secret = location[0] == "channels" and name not in Channel.model_fields
-        return text(
-            key,
-            self.language,
-            name=name,
-            given="***" if secret else repr(detail.get("input"))[:80],
-            expected=context.get("expected", ""),
-            limit=next((context[limit] for limit in _LIMITS if limit in context), ""),
-        )
+    def _remark(self, mistake: Mistake, under: Location = ()) -> _Remark:
+        return self._say((*under, *mistake.location), mistake.said)
 
-    def _say(self, location: Sequence[str | int], said: str) -> _Remark:
+    def _say(self, location: Location, said: str) -> _Remark:
         dotted = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        return _Remark(line_of(self.content, location), f"{self._place(location)}: {dotted}: {said}")
+
+    def _place(self, location: Location) -> str:
         line = line_of(self.content, location)
-        place = f"{self.path or 'environment'}{f':{line}' if line else ''}"
-        return _Remark(line, f"{place}: {dotted}: {said}")
+        return f"{self.path or 'environment'}{f':{line}' if line else ''}"
 
 
 def _in_order(remarks: Iterable[_Remark]) -> tuple[str, ...]:
@@ -268,3 +238,9 @@ def _in_order(remarks: Iterable[_Remark]) -> tuple[str, ...]:
 def _local(value: str) -> bool:
     """A webhook on this machine is no secret."""
     return value.startswith(("http://127.", "http://localhost", "http://[::1]"))
+
+
+def _named(raw: Any, key: str) -> frozenset[str]:
+    """What the entries of a list are called, also those that have mistakes."""
+    entries = raw if isinstance(raw, list) else []
+    return frozenset(str(entry[key]) for entry in entries if isinstance(entry, dict) and key in entry)

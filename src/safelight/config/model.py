@@ -7,11 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ..alerts.quiet import Quiet
 from ..alerts.rule import Rule
 from ..channels import Channel
+from ..hostzone import HostZone
 from ..processors import Processor
 from ..sources import Source
 from ..units import Duration, Size
+from .times import TimeOfDay, Zone
 
 
 class Section(BaseModel):
@@ -29,6 +32,8 @@ class Server(Section):
     """Port to listen on; 0 picks a free one."""
     data: Path | None = None
     """Data directory; by default `$XDG_DATA_HOME/safelight`."""
+    url: str | None = Field(default=None, pattern=r"^https?://[^\s/?#]+[^\s?#]*$")
+    """Where readers of messages reach the page, such as `https://safelight.example`; by default where it listens."""
 
 
 class Retention(Section):
@@ -49,11 +54,48 @@ class StoreSection(Section):
     """How long events are kept."""
 
 
+class QuietHours(Section):
+    """`quiet_hours = { from = "23:00", to = "07:00", zone = "Asia/Shanghai", below = 3 }`: what waits until morning."""
+
+    begins: TimeOfDay = Field(alias="from")
+    """When they begin, such as `23:00`."""
+    ends: TimeOfDay = Field(alias="to")
+    """When they end, such as `07:00`; the next day, if that is earlier."""
+    zone: Zone | None = None
+    """Whose clock that is, an IANA name such as `Asia/Shanghai`; the host's by default."""
+    below: int = Field(default=3, ge=2, le=3)
+    """Alerts below this severity are kept and not told meanwhile."""
+
+    def quiet(self) -> Quiet:
+        """As alerting wants to know it."""
+        return Quiet(self.begins, self.ends, self.zone or HostZone(), self.below)
+
+
+class Digest(Section):
+    """`digest = { at = "08:00", zone = "Asia/Shanghai" }`: once a day, what was done, what failed and why."""
+
+    at: TimeOfDay
+    """When it is sent, such as `08:00`."""
+    zone: Zone | None = None
+    """Whose clock that is, an IANA name such as `Asia/Shanghai`; the host's by default."""
+
+
 class AlertSection(Section):
     """`[alerts]`: default rules stay on beside those of the file."""
 
     default_rules: bool = True
     """Whether the rules that come with Safelight are on."""
+    quiet_hours: QuietHours | None = None
+    """When only what is urgent is told; by default there is no such time."""
+    digest: Digest | None = None
+    """When the daily digest is sent; by default there is none."""
+
+
+class RemedySection(Section):
+    """`[remedies]`: the repairs that rules name in `then`."""
+
+    dry_run: bool = True
+    """Whether repairs are only named, not done; a repair's own `dry_run` goes before it."""
 
 
 class SpoolSection(Section):
@@ -84,6 +126,7 @@ class Config(Section):
     server: Server = Server()
     store: StoreSection = StoreSection()
     alerts: AlertSection = AlertSection()
+    remedies: RemedySection = RemedySection()
     spool: SpoolSection = SpoolSection()
     discover: Discover = Discover()
     sources: tuple[Source, ...] = ()
@@ -93,6 +136,8 @@ class Config(Section):
 
     path: Path | None = None
     """The file this came from."""
+    places: dict[str, str] = {}
+    """Where each of the rules stands, by its id: `safelight.toml:12`."""
     left_out: tuple[str, ...] = ()
     """Bad rules and channels, each with its place and reason: named in the log, on the page and as an event."""
     warnings: tuple[str, ...] = ()
