@@ -13,8 +13,10 @@
   + ServerError         the running server could not be reached, or said no
   + ServiceError        a service that is watched could not be reached, said no, or answered nonsense
     x PromptRejected    ComfyUI does not take this prompt; carries what it said of each node
-  + DeliveryError       a channel's peer said no, for good
+  + DeliveryError       a channel's peer said no to a message, for good
     x Retryable         ... and may say yes later
+    x ChannelBroken     ... and will say no to every other message too: wrong key, no such robot
+  + RemedyError         a repair could not be done, or did not help
 """
 
 from __future__ import annotations
@@ -113,3 +115,11 @@ class Retryable(DeliveryError):
     def __init__(self, key: str, /, *, after_s: float | None = None, **values: object) -> None:
         super().__init__(key, **values)
         self.after_s = after_s
+
+
+class ChannelBroken(DeliveryError):
+    """Refused, and so would be every other message, until somebody changes the configuration or the peer."""
+
+
+class RemedyError(SafelightError):
+    """A repair could not be done, or the service was not healthy afterwards."""

@@ -124,6 +124,11 @@ class Timeline:
         """What arrived: time, channel, status, count."""
         return [told.row for told in self.told if channel in {None, told.channel}]
 
+    def alerts(self) -> list[dict[str, Any]]:
+        """As the API shows them: those that fire first."""
+        shown: list[dict[str, Any]] = self.engine.alerts()["alerts"]
+        return shown
+
     def _engine(self) -> Engine:
         return Engine(
             self.store, self.rules, self.targets, self.path, now=lambda: self.now, note=self._note, **self.options

@@ -1,4 +1,5 @@
-"""The file `state.sqlite`: what alerting must remember across a crash. All SQL lives beside it in `state.sql`."""
+"""The file `state.sqlite`: what alerting must remember across a crash. All SQL lives beside it, in
+one `.sql` file a subject; the parts called `schema` make the tables together."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from typing import Any, Final
 
 from ..errors import StoreCorrupt, StoreError, StoreFull
 
-VERSION: Final = 1
+VERSION: Final = 2
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
@@ -23,8 +24,13 @@ _NAME: Final = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
 
 
 def _statements() -> dict[str, str]:
-    parts = _NAME.split(files(__package__).joinpath("state.sql").read_text(encoding="utf-8"))
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
+    found: dict[str, str] = {}
+    for part in sorted(files(__package__).iterdir(), key=lambda part: part.name):
+        if part.name.endswith(".sql"):
+            parts = _NAME.split(part.read_text(encoding="utf-8"))
+            for name, statement in zip(parts[1::2], parts[2::2], strict=True):
+                found[name] = found.get(name, "") + statement if name == "schema" else statement
+    return found
 
 
 def micros(time: datetime | None) -> int | None:
@@ -45,9 +51,10 @@ def moment(value: int | None) -> datetime | None:
 class Database:
     """One connection, shared by threads under a lock. A commit is on the disk when `transaction` ends.
 
-    Without a path it is kept in memory only. Opening raises StoreCorrupt for a file that is no database of ours.
-    Everything raises StoreError for a file that cannot be used (one of a newer Safelight, one that another process
-    holds for longer than 10 s), StoreFull when the disk has no room; nothing of that transaction was kept then.
+    Without a path it is kept in memory only. A file of an older version is upgraded in place. Opening raises
+    StoreCorrupt for a file that is no database of ours. Everything raises StoreError for a file that cannot be used
+    (one of a newer Safelight, one that another process holds for longer than 10 s), StoreFull when the disk has no
+    room; nothing of that transaction was kept then.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -75,11 +82,15 @@ class Database:
     def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
-        self._connection.execute("PRAGMA foreign_keys = ON")
         version = self._connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
             raise StoreError("alerts.state_newer", path=self._path)
-        self._connection.executescript(f"BEGIN IMMEDIATE; {self._sql['schema']} PRAGMA user_version={VERSION}; COMMIT")
+        before, after = (self._sql.get(f"upgrade_{version}_{part}", "") for part in ("before", "after"))
+        self._connection.execute("PRAGMA foreign_keys = OFF")  # to replace a table is not to delete what it holds
+        self._connection.executescript(
+            f"BEGIN IMMEDIATE; {before} {self._sql['schema']} {after} PRAGMA user_version={VERSION}; COMMIT"
+        )
+        self._connection.execute("PRAGMA foreign_keys = ON")
 
     @contextmanager
     def _translated(self, damaged: frozenset[int] = _DAMAGED) -> Iterator[None]:

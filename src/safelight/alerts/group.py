@@ -1,7 +1,7 @@
 """Many alerts, few messages: what belongs to the same rule and service is collected.
 
 The first alert of a group is told at once; what follows within 10 s of any message of the group waits for the end of
-those 10 s and becomes one message (one more for what was resolved meanwhile).
+those 10 s and becomes one message (one more for what was resolved meanwhile). Severity 3 waits for nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ from .state import State
 
 COLLECT: Final = timedelta(seconds=10)
 
+USUAL: Final = "usual"
+ESCALATED: Final = "escalated"
+"""Nobody acknowledged it in time."""
+FLAPPING: Final = "flapping"
+"""It fires and resolves again and again; no more of it until it is stable."""
+STABLE: Final = "stable"
+"""It flapped, and this is how it stands."""
+OVERNIGHT: Final = "overnight"
+"""What quiet hours held back."""
+KINDS: Final = (USUAL, ESCALATED, FLAPPING, STABLE)
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -27,6 +38,7 @@ class Message:
     group: str
     status: str
     alerts: tuple[Alert, ...]
+    kind: str = USUAL
 
     @property
     def severity(self) -> int:
@@ -38,9 +50,9 @@ def ripe(database: Database, state: State, now: datetime, collect: timedelta = C
     """The messages whose time has come, oldest first. Closes them; part of the caller's transaction."""
     for row in database.rows("ripe_groups", now=now):
         group = row["group_key"]
-        pending = state.collected(group)
-        for status in (FIRING, RESOLVED):
-            transitions = [(number, alert) for number, of, alert in pending if of == status]
+        waiting = state.collected(group)
+        for status, kind in [(status, kind) for status in (FIRING, RESOLVED) for kind in KINDS]:
+            transitions = [(number, alert) for number, *what, alert in waiting if what == [status, kind]]
             if not transitions:
                 continue
             number, first = transitions[0]
@@ -48,5 +60,5 @@ def ripe(database: Database, state: State, now: datetime, collect: timedelta = C
             for told, alert in transitions:
                 database.change("close_message", message=key, alert=alert.id, number=told)
             alerts = {alert.id: alert for _, alert in transitions}
-            yield Message(key, group, status, tuple(alerts.values()))
+            yield Message(key, group, status, tuple(alerts.values()), kind)
         database.change("open_group", key=group, open_until=now + collect)

@@ -1,16 +1,19 @@
-"""How the API shows rules, alerts and channels."""
+"""How the API shows rules, alerts and channels, in the reader's language."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import tzinfo
+from datetime import timedelta, tzinfo
 from sqlite3 import Row
 from typing import Any, Final
 
 from ..rows import iso
+from ..services.failures import advice as known_advice
+from ..units import written
 from .alert import Alert
 from .content import describe
+from .costs import Cost
 from .database import moment
 from .rule import Rule
 
@@ -25,6 +28,12 @@ class Target:
     type: str
     severity: int
     language: str
+    digest: bool = True
+    """Takes the daily digest."""
+    verified: bool = True
+    """Its peer's answers say whether a message was taken."""
+    version: str = ""
+    """Of its settings: a broken channel with others than those it broke with is tried again."""
 
 
 def alert_view(
@@ -32,6 +41,10 @@ def alert_view(
 ) -> dict[str, Any]:
     """An alert, and what became of its messages."""
     title, told = describe(alert, rule, language=language, zone=zone)
+    runs = [event["workflow_id"] for event in alert.events if event.get("workflow_id")]
+    groups = [event["error_group"] for event in alert.events if event.get("error_group")]
+    group = alert.labels.get("error_group") or next(iter(groups), None)
+    known = known_advice(group, language) if group else None
     return {
         "id": alert.id,
         "rule": alert.rule,
@@ -39,37 +52,131 @@ def alert_view(
         "status": alert.status,
         "title": title,
         "text": told,
+        "why": alert.why,
         "labels": dict(alert.labels),
         "count": alert.count,
+        "value": alert.value,
         "started_at": iso(alert.started_at),
         "last_at": iso(alert.last_at),
         "ended_at": iso(alert.ended_at) if alert.ended_at else None,
-        "notifications": [
-            {
-                "channel": row["channel"],
-                "status": _STATUS[row["status"]],
-                "at": _time(row["at"]),
-                "answer": row["answer"],
-            }
-            for row in notifications
-        ],
+        "run": next(iter(runs), None),
+        "error_group": group,
+        "acknowledged": {"at": iso(alert.acknowledged_at), "by": alert.acknowledged_by}
+        if alert.acknowledged_at
+        else None,
+        "escalated": alert.escalated,
+        "flapping": alert.flapping,
+        "muted": {
+            "by": alert.muted.by,
+            "ref": alert.muted.ref,
+            "until": iso(alert.muted.until) if alert.muted.until else None,
+        }
+        if alert.muted
+        else None,
+        "advice": {"cause": known.cause, "advice": known.advice} if known else None,
+        "notifications": [notification_view(row) for row in notifications],
     }
 
 
-def channel_view(target: Target, row: Row | None) -> dict[str, Any]:
-    """A channel: when it last worked, when it did not, and what it last said."""
+def notification_view(row: Row) -> dict[str, Any]:
+    """What became of one message on one channel."""
+    return {
+        "channel": row["channel"],
+        "status": _STATUS[row["status"]],
+        "at": _time(row["at"]),
+        "answer": row["answer"],
+    }
+
+
+def transition_view(row: Row) -> dict[str, Any]:
+    """A change of an alert: told, or why not."""
+    return {
+        "number": row["number"],
+        "status": row["status"],
+        "at": _time(row["at"]),
+        "muted": row["muted"],
+        "ref": row["ref"],
+        "severity": row["severity"],
+        "kind": row["kind"],
+    }
+
+
+def attempt_view(row: Row) -> dict[str, Any]:
+    """One try to deliver a message; without an outcome a crash left it in doubt."""
+    return {
+        "started_at": _time(row["started_at"]),
+        "finished_at": _time(row["finished_at"]),
+        "outcome": row["outcome"],
+        "answer": row["answer"],
+    }
+
+
+def channel_view(target: Target, row: Row | None, counts: Row, *, used: bool) -> dict[str, Any]:
+    """A channel: how it stands, when it last worked, when it did not, and what it last said. `used`: some rule may tell
+    it something."""
+    known: dict[str, Any] = dict(row) if row else {}
+    paused = known.get("failures") or known.get("paused_until")
+    state = "broken" if known.get("broken_at") else "waiting" if counts["waiting"] and paused else "ok"
     return {
         "name": target.name,
         "type": target.type,
-        "last_success_at": _time(row["last_success_at"]) if row else None,
-        "last_failure_at": _time(row["last_failure_at"]) if row else None,
-        "last_answer": row["last_answer"] if row else None,
+        "severity": target.severity,
+        "language": target.language,
+        "digest": target.digest,
+        "state": "unused" if state == "ok" and not used else state,
+        "last_success_at": _time(known.get("last_success_at")),
+        "last_failure_at": _time(known.get("last_failure_at")),
+        "last_answer": known.get("last_answer"),
+        "waiting": counts["waiting"],
+        "sent_24h": counts["sent"],
+        "failed_24h": counts["failed"],
+        "broken_at": _time(known.get("broken_at")),
+        "verified": target.verified,
     }
 
 
-def rule_view(rule: Rule) -> dict[str, Any]:
-    """A rule as it is configured."""
-    return {"id": rule.id, "when": str(rule.when), "severity": rule.severity}
+def rule_view(
+    rule: Rule, *, state: str, error: str | None, counts: Mapping[str, Any], cost: Cost | None
+) -> dict[str, Any]:
+    """A rule as the file would write it, and how it stands. `counts`: `firing`, `pending`, `last_fired_at` (us)."""
+    firing, pending = counts.get("firing") or 0, counts.get("pending") or 0
+    alive = "firing" if firing else "pending" if pending else state
+    cost = cost or Cost()
+    return {
+        "id": rule.id,
+        "when": str(rule.when),
+        "clear": str(rule.clear) if rule.clear else None,
+        "for": _length(rule.lasting),
+        "severity": rule.severity,
+        "repeat": _length(rule.repeat),
+        "resolve_after": _length(rule.resolve_after),
+        "enabled": rule.enabled,
+        "shadow": rule.shadow,
+        "title": rule.title,
+        "text": rule.text,
+        "advice": rule.advice,
+        "channels": list(rule.channels) if rule.channels is not None else None,
+        "inhibit": list(rule.inhibit),
+        "escalate": {"after": _length(rule.escalate.after), "severity": rule.escalate.severity}
+        if rule.escalate
+        else None,
+        "then": rule.model_dump(mode="json", include={"then"})["then"],
+        "state": "off" if not rule.enabled else state if state in {"error", "no_data"} else alive,
+        "error": error,
+        "firing": firing,
+        "last_fired_at": _time(counts.get("last_fired_at")),
+        "cost": {
+            "judged": cost.judged,
+            "mean_ms": round(cost.mean_ms, 3),
+            "total_ms": round(cost.total_ms, 3),
+            "slowed": cost.slowed,
+        },
+        "window": not str(rule.when).startswith("any "),
+    }
+
+
+def _length(length: timedelta | None) -> str | None:
+    return written(length) if length is not None else None
 
 
 def _time(micros: int | None) -> str | None:

@@ -15,19 +15,16 @@ import anyio.to_thread
 from anyio.abc import TaskStatus
 
 from .._version import __version__
-from ..alerts.engine import Engine
 from ..arrivals import Consignment
 from ..batch import Batch, Process, compose
-from ..channels.deliver import Delivery, target
 from ..config import Config
-from ..config.defaults import rules_of, sources_of
+from ..config.defaults import sources_of
 from ..config.model import Discover
 from ..demo import Demo
 from ..documents import DIRECTORY as DOCUMENTS
 from ..documents import Documents
 from ..errors import SafelightError, StoreCorrupt, StoreError
 from ..event import Name
-from ..hostzone import HostZone
 from ..importing import outcome
 from ..locales import text
 from ..pipeline import chain, redaction
@@ -37,6 +34,8 @@ from ..sources.spool import Spool
 from ..store.lock import Lock as DirectoryLock
 from ..store.sandbox import UserSql
 from ..store.segments import SegmentStore
+from .alerting import Alerting, alerting
+from .alertlog import AlertLog
 from .alive import keep_alive
 from .collect import Collector
 from .commits import Commits
@@ -76,8 +75,7 @@ class App:
     data: Path
     store: SegmentStore
     documents: Documents
-    engine: Engine
-    delivery: Delivery
+    alerting: Alerting
     user_sql: UserSql
     journal: Journal
     upkeep: Upkeep
@@ -113,27 +111,13 @@ class App:
             journal.note(event, problem.render(config.language), "ERROR")
 
         with SegmentStore.open(data, on_problem=troubled, lock=lock) as store, UserSql(data) as user_sql:
-            engine = Engine(
-                store,
-                rules_of(config),
-                [target(channel, config.language) for channel in config.channels],
-                data / "state.sqlite",
-                note=journal.note,
-                language=config.language,
-                base_url=url,
-                zone=HostZone(),
-            )
-            delivery = Delivery(engine.outbox, config.channels, note=journal.note, language=config.language)
-            try:
-                documents = Documents(data / DOCUMENTS)
-                upkeep = Upkeep(store, documents, config.store.retention, journal, config.language)
-                targets = Targets(sources_of(config))
-                resubmitter = Resubmitter(store, documents, targets, journal.note, config.language)
-                yield cls(
-                    config, data, store, documents, engine, delivery, user_sql, journal, upkeep, resubmitter, demo
-                )
-            finally:
-                engine.close()
+            documents = Documents(data / DOCUMENTS)
+            upkeep = Upkeep(store, documents, config.store.retention, journal, config.language)
+            note = AlertLog(data).wrapped(journal.note)
+            targets = Targets(sources_of(config))
+            resubmitter = Resubmitter(store, documents, targets, note, config.language)
+            with alerting(config, data, store, resubmitter, note, url=url, simulated=demo is not None) as alerts:
+                yield cls(config, data, store, documents, alerts, user_sql, journal, upkeep, resubmitter, demo)
 
     async def run(self, *, task_status: TaskStatus[None] = anyio.TASK_STATUS_IGNORED) -> None:
         """Collect, judge, deliver and tidy up until cancelled."""
@@ -151,7 +135,10 @@ class App:
             "delivery": self._deliver,
             "upkeep": self.upkeep.run,
             "lost runs": self._keeper().run,
+            "remedies": self.alerting.remedying.run,
         }
+        if self.alerting.digests is not None:
+            parts["digests"] = self.alerting.digests.run
         if self.demo is not None:
             parts["demo"] = self.demo.run
         async with anyio.create_task_group() as tasks:
@@ -164,7 +151,7 @@ class App:
         self.closing.set()
         self._collecting.cancel()
         self._judging.cancel()
-        self.delivery.stop()
+        self.alerting.delivery.stop()
         await anyio.to_thread.run_sync(self.user_sql.close)
         await anyio.to_thread.run_sync(self.store.stop_answering)
         with anyio.move_on_after(STOPPING_S):
@@ -224,7 +211,7 @@ class App:
         return [*sources_of(self.config), *spool]
 
     async def _deliver(self) -> None:
-        await self.delivery.run()
+        await self.alerting.delivery.run()
         self._delivered.set()
 
     async def _judge(self) -> None:
@@ -234,13 +221,14 @@ class App:
 
     async def _judge_on(self) -> None:
         limiter = anyio.CapacityLimiter(1)
-        told = False
+        engine = self.alerting.engine
+        told, changes = False, engine.repairs.changes
         while True:
-            wait_s = (self.engine.next_due() - datetime.now(UTC)).total_seconds()
+            wait_s = (engine.next_due() - datetime.now(UTC)).total_seconds()
             with anyio.move_on_after(max(0.0, wait_s)):
-                await self.commits.after(self.engine.evaluated_seq)
+                await self.commits.after(engine.evaluated_seq)
             try:
-                news = await anyio.to_thread.run_sync(self.engine.step, self.commits.last_seq, limiter=limiter)
+                news = await anyio.to_thread.run_sync(engine.step, self.commits.last_seq, limiter=limiter)
             except SafelightError as error:
                 if not told:  # once for as long as it lasts
                     self.journal.note(Name.RULE_FAILED, error.render(self.config.language), "ERROR")
@@ -249,5 +237,8 @@ class App:
                 continue
             told = False
             if news:
-                self.delivery.wake()
+                self.alerting.delivery.wake()
+            if engine.repairs.changes != changes:
+                changes = engine.repairs.changes
+                self.alerting.remedying.wake()
             await anyio.sleep(STEP_PAUSE_S)

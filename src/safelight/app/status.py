@@ -17,7 +17,7 @@ def status(app: App) -> dict[str, Any]:
     sources = [collector.status() for collector in app.collectors]
     failing = [source["detail"] for source in sources if source["detail"] and source["state"] != "waiting"]
     damage = [problem.render(language) for problem in app.store.problems]
-    rules = [f"{rule}: {error.render(language)}" for rule, error in dict(app.engine.problems).items()]
+    rules = [f"{rule}: {error.render(language)}" for rule, error in dict(app.alerting.engine.problems).items()]
     return {
         "version": app.version,
         "demo": app.demo is not None,
@@ -32,9 +32,9 @@ def status(app: App) -> dict[str, Any]:
             "torn_bytes": app.store.torn_bytes,
         },
         "sources": sources,
-        "channels": app.engine.channels(),
-        "rules": app.engine.rules(),
-        "alerting": app.engine.status(),
+        "channels": app.alerting.engine.channels(),
+        "rules": app.alerting.engine.rules(),
+        "alerting": app.alerting.engine.status(),
         "problems": [*app.config.left_out, *damage, *failing, *rules],
     }
 
@@ -42,7 +42,7 @@ def status(app: App) -> dict[str, Any]:
 def checks(app: App) -> dict[str, dict[str, Any]]:
     """As `/readyz` shows it."""
     blocked = [collector.source.name for collector in app.collectors if collector.status()["state"] == "failed"]
-    behind = app.commits.last_seq - app.engine.evaluated_seq
+    behind = app.commits.last_seq - app.alerting.engine.evaluated_seq
     return {
         "store": {"ok": app.intake.refused is None, "detail": app.intake.refused},
         "sources": {"ok": not blocked, "failing": blocked},

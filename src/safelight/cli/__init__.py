@@ -12,7 +12,22 @@ import click
 from ..errors import QueryError, SafelightError
 from ..locales import of_terminal, text
 
-COMMANDS: Final = ("up", "comfyui", "ingest", "query", "sql", "tail", "runs", "run", "top", "replay")
+COMMANDS: Final = (
+    "up",
+    "comfyui",
+    "ingest",
+    "query",
+    "sql",
+    "tail",
+    "runs",
+    "run",
+    "top",
+    "replay",
+    "alerts",
+    "rules",
+    "silence",
+    "notify",
+)
 LANGUAGE: Final = of_terminal()
 
 

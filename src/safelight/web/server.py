@@ -8,8 +8,22 @@ from starlette.exceptions import HTTPException
 
 from ..app import App
 from ..errors import SafelightError
-from . import docs, health, live, page, reply
-from .api import alerts, arrivals, events, insight, replay, runs, sql, status
+from . import act, docs, health, live, page, reply
+from .api import (
+    alerts,
+    arrivals,
+    channels,
+    errors,
+    events,
+    insight,
+    repairs,
+    replay,
+    rules,
+    runs,
+    silences,
+    sql,
+    status,
+)
 from .security import Guard
 
 API = "/api/v1"
@@ -21,14 +35,16 @@ def create(app: App) -> FastAPI:
         title="Safelight", version=app.version, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
     web.state.safelight = app
-    web.add_middleware(Guard)
+    web.add_middleware(Guard, public=app.config.server.url)
     web.add_exception_handler(SafelightError, reply.ours)
     web.add_exception_handler(RequestValidationError, reply.invalid)
     web.add_exception_handler(HTTPException, reply.refused)
-    for resource in (events, insight, replay, runs, alerts, status, sql, live):
+    alerting = (alerts, silences, rules, channels, repairs, errors)
+    for resource in (events, insight, replay, runs, *alerting, status, sql, live):
         web.include_router(resource.router, prefix=API)
     web.include_router(health.router)
     web.router.routes.extend(arrivals.routes)
     docs.mount(web)
+    act.mount(web)
     page.mount(web)
     return web

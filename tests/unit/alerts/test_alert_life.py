@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import pairwise
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from safelight.alerts import flaps
 from safelight.alerts.alert import EVENTS_KEPT
 from safelight.alerts.database import Database
-from safelight.alerts.evaluate import Hit
-from safelight.alerts.group import ripe
-from safelight.alerts.state import State
+from safelight.alerts.judged import Hit, Judged
+from safelight.alerts.life import Life
 from support.timeline import DAY, rule
 
 REPEAT, QUIET = 300, 600
@@ -71,37 +72,38 @@ def test_never_twice_within_a_repeat_and_resolved_only_after_firing(moves, repea
 
 
 def _lived(seconds, until, **fields):
-    """What the real thing tells, stepping only when something happens or is due."""
-    database = Database(None)
-    state, told = State(database), []
+    """What the real thing tells, stepping only when something happens or is due. It never flaps."""
+    with mock.patch.object(flaps, "CHANGES", 1_000_000):
+        return _told(seconds, until, **fields)
+
+
+def _told(seconds, until, **fields):
     failures = rule(**{"repeat": f"{REPEAT}s", "resolve_after": f"{QUIET}s", **fields})
+    life, told = Life(Database(None), [failures], collect=timedelta(0)), []
     pending, now = sorted(seconds), 0
     while True:
-        change = state.next_change()
+        change = life.next_change()
         nexts = [*pending[:1], *([int((change - DAY).total_seconds())] if change else [])]
         if not nexts or (now := min(nexts)) > until:
             return told
-        at = DAY + timedelta(seconds=now)
-        with database.transaction():
-            if pending[:1] == [now]:
-                pending.pop(0)
-                if hits := seconds[now]:
-                    state.observe(Hit(failures, {"service": "s"}, hits, at, at, 1, 1), at)
-            state.resolve_quiet(at)
-            state.tell_due(at)
-            messages = ripe(database, state, at, timedelta(0))
-            told += [(now, message.status, message.alerts[0].count) for message in messages]
+        at, hits = DAY + timedelta(seconds=now), []
+        if pending[:1] == [now]:
+            pending.pop(0)
+            if count := seconds[now]:
+                hits.append(Hit(failures, {"service": "s"}, count, at, at, 1, 1))
+        with life.transaction():
+            step = life.advance(Judged(tuple(hits)), at)
+        told += [(now, message.status, message.alerts[0].count) for message in step.messages]
 
 
 def test_an_alert_keeps_its_first_events_and_its_newest():
-    database = Database(None)
-    state = State(database)
+    life = Life(Database(None), [rule()])
     for number in range(1, 9):
         at = DAY + timedelta(seconds=number)
         hit = Hit(rule(), {"service": "s"}, 1, at, at, number, number, [{"id": f"e{number}"}])
-        with database.transaction():
-            state.observe(hit, at)
-    (alert,) = state.newest(10)
+        with life.transaction():
+            life.advance(Judged((hit,)), at)
+    (alert,) = life.state.newest(10)
     assert [event["id"] for event in alert.events] == ["e1", "e2", "e8"]
     assert len(alert.events) == EVENTS_KEPT
     assert alert.count == 8

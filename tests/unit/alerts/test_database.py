@@ -5,13 +5,16 @@ from __future__ import annotations
 import sqlite3
 import stat
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from safelight.alerts.database import Database, at, micros
+from safelight.alerts.database import VERSION, Database, at, micros
+from safelight.alerts.state import State
 from safelight.errors import StoreCorrupt, StoreError, StoreFull
+from support.timeline import Timeline, rule
 
 
 def test_a_commit_is_on_the_disk_and_readers_do_not_block(tmp_path):
@@ -64,7 +67,8 @@ def database(tmp_path):
 def _orphan(database):
     """What only COMMIT takes offence at."""
     database._connection.execute("PRAGMA defer_foreign_keys = ON")
-    database.change("add_transition", alert="nobody", number=1, status="firing", at=0, group_key="g")
+    about = {"severity": 2, "kind": "usual", "muted": None, "ref": None}
+    database.change("add_transition", alert="nobody", number=1, status="firing", at=0, group_key="g", **about)
 
 
 def test_a_full_disk_is_said_in_our_own_words(database):
@@ -147,3 +151,51 @@ def test_closing_twice_is_no_mistake(database):
     database.close()
     with pytest.raises(StoreError):
         database.rows("progress")
+
+
+def _of_version_1(path):
+    """A file as version 1 left it: one alert that fires and was told, one that is over, a message that waits."""
+    schema = Path(__file__).parents[2] / "golden" / "state_1.sql"
+    with sqlite3.connect(path) as connection:
+        connection.executescript(schema.read_text(encoding="utf-8"))
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+
+
+def test_a_file_of_version_1_loses_nothing(tmp_path):
+    path = tmp_path / "state.sqlite"
+    _of_version_1(path)
+    for _ in range(2):  # the second time there is nothing to upgrade
+        database = Database(path)
+        assert database._connection.execute("PRAGMA user_version").fetchone()[0] == VERSION
+        assert database._connection.execute("PRAGMA foreign_key_check").fetchall() == []
+        state = State(database)
+        firing, over = state.newest(10)
+        assert (firing.id, firing.status, firing.heard, firing.number) == ("a1", "firing", True, 1)
+        assert (over.id, over.status, over.ended_at is not None) == ("a2", "resolved", True)
+        assert [row["status"] for row in database.rows("notifications_of", alert="a1", limit=9)] == ["waiting"]
+        assert state.told_before(firing.identity) == firing.told_at
+        database.close()
+
+
+def test_an_upgraded_file_has_the_tables_of_a_new_one(tmp_path):
+    _of_version_1(tmp_path / "old.sqlite")
+    found = []
+    for name in ("old.sqlite", "new.sqlite"):
+        database = Database(tmp_path / name)
+        tables = database._connection.execute("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+        names = sorted(row[0] for row in tables)
+        columns = {one: database._connection.execute(f"PRAGMA table_info({one})").fetchall() for one in names}
+        found.append({one: [tuple(column)[1:] for column in columns[one]] for one in names})
+        database.close()
+    assert found[0] == found[1]
+
+
+def test_alerting_goes_on_with_the_state_of_version_1(tmp_path):
+    (tmp_path / "one").mkdir()
+    _of_version_1(tmp_path / "one" / "state.sqlite")
+    night = Timeline(tmp_path / "one", [rule()], start="02:03:00")
+    assert night.messages() == [("02:03:00", "team", "firing", 1)]
+    night.until("02:30:00")
+    assert [row[2] for row in night.messages()] == ["firing", "resolved"]
+    night.close()

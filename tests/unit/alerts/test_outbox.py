@@ -8,7 +8,7 @@ import pytest
 
 from safelight.alerts.database import Database
 from safelight.alerts.notification import Notification
-from safelight.alerts.outbox import BACKOFF_MAX_S, EXPIRY, PAUSE_MAX_S, WAITING_MAX, Letter, Outbox
+from safelight.alerts.outbox import BACKOFF_MAX_S, CROWD, EXPIRY, PAUSE_MAX_S, WAITING_MAX, Letter, Outbox
 from support.timeline import DAY
 
 
@@ -225,8 +225,8 @@ def test_one_message_that_is_always_refused_does_not_stop_the_others(desk):
             desk.outbox.postponed(letter, "500", after_s=None, in_doubt=False)
         else:
             desk.outbox.sent(letter, "ok")
-            sent.append(letter.notification.id)
-    assert sent == ["0", "1", "2"]
+            sent += letter.ids
+    assert sent == [2, 3, 4]
     assert desk.now < DAY + timedelta(seconds=60)
 
 
@@ -278,7 +278,124 @@ def test_attempts_stay_below_the_rate_in_any_minute_also_over_a_restart(desk):
     assert desk.claim(per_minute=3) == DAY + timedelta(seconds=60)
     desk.now = DAY + timedelta(seconds=60)
     desk.outbox.sent(desk.claim(per_minute=3), "ok")
+    desk.put("new")
     assert desk.claim(per_minute=3) == DAY + timedelta(seconds=61)
+
+
+def held_up(desk, count=5, per_minute=2):
+    """So many messages, the first two of which were sent in time."""
+    for number in range(count):
+        desk.put(number, group=str(number))
+    for _ in range(per_minute):
+        desk.outbox.sent(desk.claim(per_minute=per_minute), "ok")
+    assert desk.claim(per_minute=per_minute) == desk.now + timedelta(seconds=60)
+    desk.wait(60)
+
+
+def statuses(desk):
+    return [row[0] for row in desk.database._connection.execute("SELECT status FROM outbox ORDER BY id")]
+
+
+def test_what_could_not_be_sent_in_time_is_told_in_one_message(desk):
+    held_up(desk)
+    letter = desk.claim(per_minute=2)
+    assert letter.ids == (3, 4, 5)
+    assert all(f"title {number}" in letter.notification.text for number in (2, 3, 4))
+    desk.outbox.sent(letter, "ok")
+    assert statuses(desk) == ["sent"] * 5
+    assert desk.claim(per_minute=2) is None
+
+
+def test_two_messages_that_waited_stay_two(desk):
+    held_up(desk, count=4)
+    assert [desk.claim(per_minute=2).ids, desk.claim(per_minute=2).ids] == [(3,), (4,)]
+
+
+def test_a_long_line_is_told_in_one_message_whatever_held_it_up(desk):
+    for number in range(CROWD):
+        desk.put(number, group=str(number))
+    assert len(desk.claim().ids) == CROWD
+
+
+def test_messages_in_time_are_never_joined(desk):
+    for number in range(5):
+        desk.put(number, group=str(number))
+    assert [desk.claim().ids for _ in range(5)] == [(1,), (2,), (3,), (4,), (5,)]
+
+
+def test_a_summary_that_fails_waits_on_and_keeps_its_key(desk):
+    held_up(desk)
+    first = desk.claim(per_minute=2)
+    desk.now = desk.outbox.postponed(first, "503", after_s=None, in_doubt=False)
+    desk.put("late", group="late")
+    again = desk.claim(per_minute=2)
+    assert (again.notification.key, again.ids) == (first.notification.key, first.ids)
+
+
+def test_a_summary_in_flight_at_a_crash_is_sent_again_as_a_whole_and_marked(desk):
+    held_up(desk)
+    first = desk.claim(per_minute=2)
+    desk.open()
+    assert desk.outbox.recover() == 3
+    again = desk.claim()
+    assert (again.ids, again.notification.key, again.notification.may_repeat) == (
+        first.ids,
+        first.notification.key,
+        True,
+    )
+
+
+def test_what_a_refused_summary_held_is_tried_one_by_one(desk):
+    held_up(desk)
+    desk.outbox.refused(desk.claim(per_minute=2), "too long")
+    found = []
+    for _ in range(3):
+        letter = desk.claim()
+        found.append(letter.ids)
+        desk.outbox.sent(letter, "ok")
+    assert found == [(3,), (4,), (5,)]
+
+
+def test_within_a_group_a_summary_does_not_overtake(desk):
+    desk.put("bad", group="g")
+    desk.now = desk.outbox.postponed(desk.claim(), "500", after_s=None, in_doubt=False)
+    desk.outbox.postponed(desk.claim(), "500", after_s=None, in_doubt=False)
+    for number in range(3):
+        desk.put(number, group=str(number))
+    desk.put("over", group="g")
+    assert not isinstance(desk.claim(), Letter)
+    desk.wait(PAUSE_MAX_S)
+    told = [desk.claim().ids, desk.claim().ids]
+    assert sorted(told) == [(1,), (2, 3, 4)]
+
+
+def test_a_broken_channel_keeps_its_messages_until_it_is_enabled(desk):
+    desk.put(1)
+    desk.put(2, group="other")
+    assert desk.outbox.broken(desk.claim(), "310000 no such robot") is True
+    desk.wait(3600)
+    assert desk.claim() is None
+    desk.open()
+    assert desk.claim() is None
+    assert desk.outbox.channel("team")["reason"] == "310000 no such robot"
+    assert desk.outbox.enable("team") is True
+    assert desk.outbox.enable("team") is False
+    assert {desk.claim().notification.id, desk.claim().notification.id} == {"1", "2"}
+
+
+def test_a_channel_breaks_once_however_many_messages_find_out(desk):
+    desk.put(1)
+    desk.put(2, group="other")
+    first, second = desk.claim(), desk.claim()
+    assert [desk.outbox.broken(first, "no"), desk.outbox.broken(second, "no")] == [True, False]
+
+
+def test_messages_of_a_broken_channel_expire(desk):
+    desk.put(1)
+    desk.outbox.broken(desk.claim(), "no")
+    desk.now += EXPIRY[2]
+    with desk.database.transaction():
+        assert [letter.notification.id for letter in desk.outbox.expire()] == ["1"]
 
 
 def test_a_transaction_that_fails_leaves_nothing_behind(desk):
@@ -295,10 +412,11 @@ def test_a_transaction_that_fails_leaves_nothing_behind(desk):
 
 def test_a_notification_survives_its_journey_through_json():
     note = Notification(
-        "k", "1", "r", 3, "resolved", "显存不足 🎨", 'a "b"\n', {"node": "X"}, 7, "s", "e", [{"a": 1}], {"logs": "u"}
-    )
+        "k", "1", "r", 3, "resolved", "显存不足 🎨", 'a "b"\n', {"node": "X"}, 7, "s", "e", [{"a": 1}], [{"id": "1"}],
+        "wait", {"logs": "u"}, {"at": [1], "unit": "GB"},
+    )  # fmt: skip
     assert Notification.from_json(note.to_json()) == note
     assert list(note.body()) == [
         "id", "rule", "severity", "status", "title", "text", "labels", "count", "started_at", "ended_at", "events",
-        "links", "may_repeat",
+        "alerts", "advice", "links", "may_repeat",
     ]  # fmt: skip

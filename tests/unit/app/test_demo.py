@@ -15,7 +15,7 @@ def peers_of(directory, demo=None):
     lock = Lock.take(directory)
     try:
         with App.open(config, directory, lock, url="http://127.0.0.1:1", demo=demo) as app:
-            return [*app.config.channels, *app.engine.channels(), *sources_of(app.config)]
+            return [*app.config.channels, *app.alerting.engine.channels(), *sources_of(app.config)]
     finally:
         lock.release()
 

@@ -24,7 +24,7 @@ def ready(*collectors):
     app = SimpleNamespace(
         collectors=list(collectors),
         commits=SimpleNamespace(last_seq=0),
-        engine=SimpleNamespace(evaluated_seq=0),
+        alerting=SimpleNamespace(engine=SimpleNamespace(evaluated_seq=0)),
         intake=SimpleNamespace(refused=None),
     )
     return checks(app)["sources"]
