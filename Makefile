@@ -7,6 +7,9 @@ PYTEST := $(BIN)/python -m pytest
 PAGE   := src/safelight/web/page/index.html
 UI     := $(shell find ui -name node_modules -prune -o -type f -print) $(wildcard src/safelight/locales/*.json)
 
+SUDO    = $(shell [ "$$(id -u)" = 0 ] || echo sudo)
+INSTALL = $(SUDO) apt-get update -qq && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends
+
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
 .PHONY: setup run demo test test-slow lint bench peers page wheel clean help
@@ -34,10 +37,11 @@ run: setup page ## Safelight on http://127.0.0.1:8678
 demo: setup page ## the same, filled by a simulated studio, in a data directory of its own
 	$(BIN)/safelight up --demo
 
-peers: ## what the browser tests need of Debian: Chromium and a Chinese font
-	@{ command -v chromium && fc-list :lang=zh | grep -q .; } >/dev/null 2>&1 || { \
-	  SUDO=$$([ "$$(id -u)" = 0 ] || echo sudo); \
-	  $$SUDO apt-get update -qq && $$SUDO env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-noto-cjk; }
+peers: ## what the tests need of Debian: Chromium, a Chinese font, Prometheus, Alertmanager (installed, not left running)
+	@{ command -v chromium && fc-list :lang=zh | grep -q .; } >/dev/null 2>&1 || { $(INSTALL) chromium fonts-noto-cjk; }
+	@{ command -v prometheus && command -v prometheus-alertmanager; } >/dev/null 2>&1 || { \
+	  $(INSTALL) prometheus prometheus-alertmanager && \
+	  { [ ! -d /run/systemd/system ] || $(SUDO) systemctl disable --quiet --now prometheus prometheus-alertmanager; }; }
 
 lint: setup
 	$(BIN)/ruff check .

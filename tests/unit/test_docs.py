@@ -15,8 +15,13 @@ from urllib.parse import unquote
 import click
 import pytest
 
+from safelight.alerts import when
+from safelight.channels import Channel
 from safelight.cli import safelight
 from safelight.config import load
+from safelight.config.default_rules import DEFAULT_RULES
+from safelight.plugin import kinds
+from safelight.remedies import Remedy
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -161,13 +166,44 @@ def test_a_command_that_is_shown_is_understood(words, inline):
         assert inline, "a command line needs its arguments"  # within a sentence its name may stand alone
 
 
+@pytest.mark.parametrize("block", list(blocks("when")))
+def test_a_condition_that_is_shown_is_understood(block):
+    for line in block.splitlines():
+        assert when.parse(str(when.parse(line))) == when.parse(line)
+
+
+@pytest.mark.parametrize("default", [rule.id for rule in DEFAULT_RULES])
+def test_every_rule_that_is_on_by_itself_is_explained(default):
+    for language in ("en", "zh"):
+        assert f"`{default}`" in (ROOT / "docs" / language / "rules.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("room", [Channel, Remedy])
+def test_every_channel_and_every_remedy_is_explained(room):
+    for language in ("en", "zh"):
+        page = ROOT / "docs" / language / ("channels.md" if room is Channel else "remedies.md")
+        text = page.read_text(encoding="utf-8")
+        shown = 'type = "{}"' if room is Channel else "`{}`"
+        assert [name for name in kinds(room) if shown.format(name) not in text] == []
+
+
+@pytest.mark.parametrize("channel", [one for one in kinds(Channel).values() if one.per_minute])
+def test_what_a_channel_sends_a_minute_is_in_the_manual(channel):
+    rows = (ROOT / "docs" / "en" / "limits.md").read_text(encoding="utf-8").splitlines()
+    name = {"sms_aliyun": "SMS", "sms_tencent": "SMS", "sms_twilio": "SMS"}.get(channel.kind(), channel.kind())
+    row = next(row for row in rows if row.lower().startswith(f"| {name.lower()}"))
+    assert re.match(rf"\|[^|]+\| {channel.per_minute}\b", row)
+
+
 @pytest.mark.parametrize("block", list(blocks("json")))
 def test_json_that_is_shown_is_json(block):
     for document in [block] if block.lstrip().startswith("{\n") else block.splitlines():
         json.loads(document)
 
 
-@pytest.mark.parametrize("page", ["en/emit.md", "zh/emit.md", "en/alerts.md", "zh/alerts.md", "en/getting-started.md"])
+@pytest.mark.parametrize(
+    "page", ["en/emit.md", "zh/emit.md", "en/channels.md", "zh/channels.md", "en/getting-started.md"]
+)
 def test_python_that_is_shown_runs(page, tmp_path, monkeypatch):
     monkeypatch.setenv("SAFELIGHT_SPOOL", str(tmp_path / "spool"))
     for _, language, content in BLOCK.findall((ROOT / "docs" / page).read_text(encoding="utf-8")):
@@ -215,24 +251,126 @@ LIMITS = [
     ("web.live", "PAUSE_S", 0.25, "4 times a second"),
     ("web.live", "BATCH", 500, "500 events each"),
     ("web.live", "HEARTBEAT_S", 15.0, "live stream | 15 s"),
-    ("alerts.state", "FIRING_MAX", 1_000, "that fire | 1,000"),
-    ("alerts.state", "KEEP_ALERTS", 10_000, "30 days, 10,000 alerts"),
-    ("alerts.when", "THRESHOLD_MAX", 1_000_000_000, "N up to 1,000,000,000"),
+    ("alerts.words", "COUNT_MAX", 1_000_000_000, "up to 1,000,000,000"),
+    ("alerts.words", "OVER_MIN", timedelta(seconds=1), "1 s to 366 d"),
+    ("alerts.words", "OVER_MAX", timedelta(days=366), "1 s to 366 d"),
+    ("alerts.words", "BY_MAX", 4, "behind `by` | 4"),
+    ("alerts.words", "FACTOR_MAX", 1_000, "up to 1,000 times"),
+    ("alerts.watch", "PERIOD", 5_000_000, "looked at | every 5 s"),
+    ("alerts.watch", "LABELS_MAX", 1_000, "tells apart | 1,000"),
+    ("alerts.watch", "LATE", 600_000_000, "that may fire | 10 min"),
+    ("alerts.watch.sliding", "GRAINS_MAX", 720, "1/720 of its length"),
+    ("alerts.watch.sliding", "CELLS_MAX", 100_000, "a window keeps | 100,000"),
+    ("alerts.watch.runs", "OPEN_MAX", 10_000, "follows at once | 10,000"),
+    ("alerts.watch.new_error", "GROUPS_MAX", 100_000, "remembers | 100,000"),
+    ("alerts.watch.columns", "FIGURE_MAX", 1e12, "a figure | 1,000,000,000,000"),
+    ("alerts.watch.bins", "WIDTH", 1.02, "in bins of 2 %"),
+    ("alerts.watch.level", "FRESH", 120_000_000, "older than 2 min"),
+    ("alerts.watch.slower", "USUAL", 7 * 86_400_000_000, "usual | the 7 days before"),
+    ("alerts.watch.streak", "REACH", timedelta(days=7), "part of a row | for 7 days"),
+    ("alerts.watch.emptied", "PAUSE", 60_000_000, "(`queue empties`) | 60 s"),
+    ("alerts.watch.feed", "HISTORY_TIMEOUT_S", 60.0, "at a start | 60 s"),
+    ("alerts.evaluate", "LATE", timedelta(minutes=10), "that may fire | 10 min"),
+    ("alerts.evaluate", "PASS_TIMEOUT_S", 10.0, "about new events | 10 s"),
+    ("alerts.evaluate", "PART_MIN", 1_000, "down to 1,000 events"),
     ("alerts.evaluate", "LABEL_MAX", 200, "label | 200 characters"),
     ("alerts.evaluate", "TEXT_MAX", 2_000, "each text 2,000 characters"),
-    ("alerts.content", "DETAILED_MAX", 5, "by name | 5, 20"),
-    ("alerts.content", "NAMED_MAX", 20, "by name | 5, 20"),
-    ("alerts.content", "EVENTS_MAX", 10, "events | 10, each"),
-    ("alerts.content", "TITLE_MAX", 100, "100 and 400 characters, 6 lines"),
-    ("alerts.content", "LINE_MAX", 400, "100 and 400 characters, 6 lines"),
-    ("alerts.content", "TRACEBACK_LINES", 6, "100 and 400 characters, 6 lines"),
+    ("alerts.engine", "GAP", timedelta(minutes=10), "begin anew | 10 min"),
+    ("alerts.engine", "STEP_MAX", 50_000, "50,000 events in one step"),
+    ("alerts.costs", "SLOW_MS", 500.0, "500 ms on average"),
+    ("alerts.judge", "SLOWED", 10, "judged 10 times less often"),
+    ("alerts.backtest", "SPAN_MAX", timedelta(days=90), "back-test | 90 d"),
+    ("alerts.backtest", "TIMEOUT_S", 30.0, "back-test | 90 d, 30 s"),
+    ("alerts.backtest", "FIRINGS_MAX", 200, "the newest 200"),
+    ("alerts.backtest", "EXAMPLES_MAX", 20, "examples of 20"),
+    ("answers.backtest", "EVENTS_MAX", 3, "3 events each"),
+    ("answers.backtest", "BARS", 120, "120 bars"),
+    ("alerts.template", "OUTPUT_MAX", 16_000, "a template | 16,000 characters"),
+    ("alerts.template", "TIME_MAX_S", 0.5, "16,000 characters, 0.5 s"),
+    ("alerts.template", "DEEP_MAX", 2, "2 loops inside each other"),
+    ("alerts.life", "FIRING_MAX", 1_000, "that fire | 1,000"),
+    ("alerts.life", "FIGURES_EVERY", timedelta(seconds=15), "written down every 15 s"),
+    ("alerts.group", "COLLECT", timedelta(seconds=10), "collected for 10 s"),
+    ("alerts.flaps", "CHANGES", 4, "4 changes in 30 min"),
+    ("alerts.flaps", "WITHIN", timedelta(minutes=30), "4 changes in 30 min"),
+    ("alerts.flaps", "STABLE_AFTER", timedelta(minutes=30), "stable for 30 min"),
+    ("alerts.silences", "MATCHES_MAX", 20, "a silence | 20 values"),
+    ("alerts.silences", "TEXT_MAX", 1_000, "comment 1,000 characters"),
+    ("alerts.silences", "SHOWN_MAX", 1_000, "silences shown | 1,000"),
+    ("alerts.content.message", "DETAILED_MAX", 5, "by name | 5, 20"),
+    ("alerts.content.message", "NAMED_MAX", 20, "by name | 5, 20"),
+    ("alerts.content.message", "EVENTS_MAX", 10, "events | 10, each"),
+    ("alerts.content.message", "TEXT_MAX", 16_000, "everything | 16,000"),
+    ("alerts.content.safe", "TITLE_MAX", 100, "100 and 400 characters, 6 lines"),
+    ("alerts.content.safe", "LINE_MAX", 400, "100 and 400 characters, 6 lines"),
+    ("alerts.content.safe", "READ_MAX", 8_000, "for a message | 8,000 characters"),
+    ("alerts.content.facts", "TRACEBACK_LINES", 6, "100 and 400 characters, 6 lines"),
+    ("alerts.content.around", "LINES", 5, "lines before | 5, of the 10 min"),
+    ("alerts.content.around", "BEFORE", timedelta(minutes=10), "lines before | 5, of the 10 min"),
+    ("alerts.content.around", "TIMEOUT_S", 1.0, "around it | 1 s"),
+    ("alerts.content.curve", "POINTS_MAX", 200, "10 min, 200 points"),
+    ("alerts.content.curve", "SHOWN", timedelta(minutes=10), "10 min, 200 points"),
+    ("alerts.picture", "WIDTH", 600, "600 × 220 pixels"),
+    ("alerts.picture", "HEIGHT", 220, "600 × 220 pixels"),
+    ("alerts.occasion", "LISTED_MAX", 50, "of the night | 50"),
+    ("alerts.outbox", "JOIN_MIN", 3, "3 and more, up to 200"),
+    ("alerts.outbox", "JOIN_MAX", 200, "3 and more, up to 200"),
     ("alerts.outbox", "WAITING_MAX", 1_000, "for a channel | 1,000"),
     ("alerts.outbox", "BACKOFF_MAX_S", 3600.0, "1 h at most"),
-    ("channels.deliver", "WHOLE_TIMEOUT_S", 30, "30 s in all"),
-    ("channels.deliver", "READ_MAX", 64 << 10, "64 KB read"),
+    ("alerts.outbox", "PAUSE_MAX_S", 30.0, "its channel | 30 s at most"),
+    ("alerts.links", "GOOD_FOR", timedelta(days=7), "good for 7 days"),
+    ("alerts.links", "TOGETHER_MAX", 8, "for up to 8 alerts"),
+    ("alerts.state", "KEEP_FOR", timedelta(days=30), "30 days, 10,000 alerts"),
+    ("alerts.state", "KEEP_ALERTS", 10_000, "30 days, 10,000 alerts"),
+    ("alerts.repairs", "KEEP_FOR", timedelta(days=30), "repairs are kept | 30 days"),
+    ("alerts.repairs", "TOO_LATE", timedelta(hours=1), "until 1 h after"),
+    ("app.digests", "LATE_MAX", timedelta(hours=12), "up to 12 h late"),
+    ("answers.digest.facts", "FAILURES_MAX", 5, "in the digest | 5, 3, 5"),
+    ("answers.digest.facts", "SLOWER_MAX", 3, "in the digest | 5, 3, 5"),
+    ("answers.digest.message", "ALERTS_MAX", 5, "in the digest | 5, 3, 5"),
+    ("app.alertlog", "BYTES_MAX", 10 * MB, "`alerts.log` | 10 MB, 5 older"),
+    ("app.alertlog", "KEPT", 5, "`alerts.log` | 10 MB, 5 older"),
+    ("delivery.converse", "WHOLE_TIMEOUT_S", 30, "30 s in all"),
+    ("delivery.exchange", "READ_MAX", 64 << 10, "64 KB read"),
+    ("delivery.smtp", "CONNECT_S", 5.0, "5 s to connect"),
+    ("delivery.smtp", "READ_S", 10.0, "10 s to read"),
+    ("delivery.deliver", "REFUSED_MAX", 5, "refused in a row | 5"),
     ("channels", "ANSWER_MAX", 300, "300 characters kept"),
-    ("channels.guard", "ADDRESSES_TRIED", 3, "tried | 3"),
+    ("delivery.guard", "ADDRESSES_TRIED", 3, "tried | 3"),
     ("channels.dingtalk", "BODY_MAX", 20_000, "20,000 bytes each"),
+    ("channels.wecom", "MARKDOWN_MAX", 4_096, "markdown 4,096, text 2,048"),
+    ("channels.wecom", "TEXT_MAX", 2_048, "markdown 4,096, text 2,048"),
+    ("channels.wecom", "PICTURE_MAX", 2 * MB, "a picture 2 MB"),
+    ("channels.feishu", "BODY_MAX", 20_000, "90, 20,000 bytes"),
+    ("channels.slack", "TEXT_MAX", 9_000, "50, 9,000 characters"),
+    ("channels.slack", "SECTION_MAX", 3_000, "3,000 a section"),
+    ("channels.telegram", "TEXT_MAX", 4_096, "Telegram | 9, 4,096"),
+    ("channels.discord", "DESCRIPTION_MAX", 4_096, "Discord | 28, 4,096"),
+    ("channels.ntfy", "MESSAGE_MAX", 4_096, "ntfy | 12, 4,096 bytes, 3 buttons"),
+    ("channels.ntfy", "ACTIONS_MAX", 3, "ntfy | 12, 4,096 bytes, 3 buttons"),
+    ("channels.bark", "BODY_MAX", 3_500, "Bark | 30, 3,500 bytes"),
+    ("channels.serverchan", "TITLE_MAX", 32, "title 32, 32,000 bytes"),
+    ("channels.serverchan", "TEXT_MAX", 32_000, "title 32, 32,000 bytes"),
+    ("channels.sms", "ONE_MESSAGE", 70, "Twilio 70 in all"),
+    ("channels.email", "SUBJECT_MAX", 200, "subject 200 characters"),
+    ("channels.webhook", "BODY_MAX", 1_000_000, "template | 1,000,000 characters"),
+    ("channels.alertmanager", "KEPT", timedelta(minutes=5), "alive 5 min"),
+    ("remedies.execute", "OUTPUT_BYTES", 2_048, "the last 2 KB"),
+    ("remedies.health", "_ANSWER_S", 5.0, "each answer 5 s"),
+    ("app.remedying", "HEALTH_EVERY_S", 0.5, "asked for | every 0.5 s"),
+    ("app.remedying", "KEEP_UP_S", 1.0, "looked at | every 1 s"),
+    ("app.remedying", "SETTLE_S", 300.0, "taking it back | 5 min"),
+    ("app.remedying", "AGAIN_S", 10.0, "again every 10 s"),
+    ("query.errors", "MOST_GROUPS", 1_000, "1,000, shown 500"),
+    ("answers.errors", "MOST_ERRORS", 500, "1,000, shown 500"),
+    ("answers.errors", "MOST_NODES", 5, "of a group | 5, 20, 10"),
+    ("query.errors", "MOST_RECENT", 20, "of a group | 5, 20, 10"),
+    ("query.errors", "MOST_ALERTS", 10, "of a group | 5, 20, 10"),
+    ("query.errors", "BARS", 30, "a group | 30 bars"),
+    ("query.errors", "QUIET", timedelta(days=7), "after 7 days of quiet"),
+    ("services.failures.classify", "READ", 2_000, "its cause | 2,000 characters"),
+    ("services.failures.classify", "LONGEST_SUBJECT", 80, "in a group | 80, 120"),
+    ("processors.fingerprint", "LONGEST", 120, "in a group | 80, 120"),
     ("app.journal", "WAITING", 10_000, "for the store | 10,000"),
     ("serve", "GRACE_S", 3, "3 s for open requests"),
     ("app.app", "STOPPING_S", 5.0, "5 s for the last notes"),
