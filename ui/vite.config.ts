@@ -27,5 +27,5 @@ export default defineConfig({
     fs: { allow: ['..'] },
     proxy: { '/api': process.env.SAFELIGHT_URL ?? 'http://127.0.0.1:8678' },
   },
-  test: { include: ['src/**/*.test.ts'] },
+  test: { include: ['src/**/*.test.ts'], setupFiles: ['src/lib/words.setup.ts'] },
 } as Parameters<typeof defineConfig>[0])

@@ -90,26 +90,6 @@ export interface NodeFigures {
   p95_ms: number
   share: number
 }
-export interface Notification {
-  channel: string
-  status: 'waiting' | 'sent' | 'failed'
-  at: string | null
-  answer: string | null
-}
-export interface Alert {
-  id: string
-  rule: string
-  severity: number
-  status: 'firing' | 'resolved'
-  title: string
-  text: string
-  labels: Record<string, string>
-  count: number
-  started_at: string
-  last_at: string | null
-  ended_at: string | null
-  notifications: Notification[]
-}
 export interface SourceState {
   type: string
   name: string
@@ -186,9 +166,13 @@ export function get<T>(path: string, query?: Query, signal?: AbortSignal): Promi
 }
 
 /** Has the server do something; raises as `get` does. */
-export function post<T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+export const post = <T>(path: string, body: unknown, signal?: AbortSignal): Promise<T> => change<T>('POST', path, body, signal)
+export const put = <T>(path: string, body: unknown): Promise<T> => change<T>('PUT', path, body)
+export const remove = <T>(path: string): Promise<T> => change<T>('DELETE', path)
+
+function change<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
   const headers = { ...inOurLanguage('application/json'), 'Content-Type': 'application/json' }
-  return ask<T>(address(path), { method: 'POST', signal, headers, body: JSON.stringify(body) })
+  return ask<T>(address(path), { method, signal, headers, body: body === undefined ? undefined : JSON.stringify(body) })
 }
 
 async function ask<T>(url: string, how: RequestInit): Promise<T> {

@@ -1,6 +1,6 @@
-/** Words of the page. Keys are typed: one that either language lacks does not compile. */
-import en from '../../../src/safelight/locales/en.json'
-import zh from '../../../src/safelight/locales/zh-CN.json'
+/** Words of the page. Keys are typed: one that either language lacks does not compile. One language is loaded at a time. */
+import type en from '../../../src/safelight/locales/en.json'
+import type zh from '../../../src/safelight/locales/zh-CN.json'
 import { prefs, type Language } from './prefs.svelte'
 
 type Ours<T> = Extract<keyof T, `ui.${string}`>
@@ -8,11 +8,27 @@ export type Key = Ours<typeof en> & Ours<typeof zh>
 /** Stems of the keys that come in a singular and a plural: `stem.one` and `stem.other`. */
 export type Stem = Key extends infer K ? (K extends `${infer S}.other` ? S : never) : never
 export type Values = Record<string, string | number>
+type Words = Record<Key, string>
 
 // Both directions: each line fails to compile when its language lacks a key that the other one has.
-const _chineseIsComplete: Record<Ours<typeof en>, string> = zh
-const _englishIsComplete: Record<Ours<typeof zh>, string> = en
-const words: Record<Language, Record<Key, string>> = { en: _englishIsComplete, 'zh-CN': _chineseIsComplete }
+const load: Record<Language, () => Promise<{ default: Words }>> = {
+  en: (): Promise<{ default: Record<Ours<typeof zh>, string> }> => import('../../../src/safelight/locales/en.json'),
+  'zh-CN': (): Promise<{ default: Record<Ours<typeof en>, string> }> => import('../../../src/safelight/locales/zh-CN.json'),
+}
+const words: Partial<Record<Language, Words>> = {}
+
+/** Have the words of a language at hand: before the first one is said, and before the language changes. */
+export async function learn(language: Language): Promise<void> {
+  words[language] ??= (await load[language]()).default
+}
+
+/** The page in the other language. */
+export async function toggleLanguage(): Promise<void> {
+  await learn(prefs.language === 'en' ? 'zh-CN' : 'en')
+  prefs.toggleLanguage()
+}
+
+const spoken = (): Words => words[prefs.language]!
 
 export function fill(sentence: string, values: Values): string {
   return sentence.replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole))
@@ -20,7 +36,7 @@ export function fill(sentence: string, values: Values): string {
 
 /** The sentence behind `key` in the reader's language. Reactive where it is read in a component. */
 export function t(key: Key, values?: Values): string {
-  const sentence = words[prefs.language][key]
+  const sentence = spoken()[key]
   return values ? fill(sentence, values) : sentence
 }
 
@@ -32,7 +48,7 @@ export function tn(stem: Stem, n: number, values: Values = {}): string {
 
 /** Whether `key` is a word that we have: for keys built from data, such as the name of a level. */
 export function has(key: string): key is Key {
-  return key in words.en
+  return key in spoken()
 }
 
 /** A level as people say it; one that is not ours as it came. */

@@ -2,7 +2,7 @@
 import type { Component } from 'svelte'
 import type { IconName } from './icons'
 import type { Key } from './i18n'
-import { LOGS_KEYS, OVERVIEW_KEYS, RUN_KEYS, RUNS_KEYS, type Shortcut } from './shortcuts'
+import { ALERTS_KEYS, ERRORS_KEYS, LOGS_KEYS, OVERVIEW_KEYS, RUN_KEYS, RUNS_KEYS, type Shortcut } from './shortcuts'
 
 export interface PageEntry {
   /** `/runs/:id` takes any one segment in the place of `:id`; it is read from `router.params.id`. */
@@ -19,6 +19,10 @@ export const pages: readonly PageEntry[] = [
   { path: '/', name: 'ui.nav.overview', icon: 'overview', keys: OVERVIEW_KEYS, load: () => import('../pages/Overview.svelte') },
   { path: '/runs', name: 'ui.nav.runs', icon: 'run', keys: RUNS_KEYS, load: () => import('../pages/Runs.svelte') },
   { path: '/runs/:id', name: 'ui.nav.run', under: '/runs', keys: RUN_KEYS, load: () => import('../pages/Run.svelte') },
+  { path: '/errors', name: 'ui.nav.errors', icon: 'alert', keys: ERRORS_KEYS, load: () => import('../pages/Errors.svelte') },
+  { path: '/errors/:group', name: 'ui.nav.error', under: '/errors', keys: [], load: () => import('../pages/ErrorGroup.svelte') },
+  { path: '/alerts', name: 'ui.nav.alerts', icon: 'bell', keys: ALERTS_KEYS, load: () => import('../pages/Alerts.svelte') },
+  { path: '/alerts/:id', name: 'ui.nav.alert', under: '/alerts', keys: [], load: () => import('../pages/Alert.svelte') },
   { path: '/logs', name: 'ui.nav.logs', icon: 'logs', keys: LOGS_KEYS, load: () => import('../pages/Logs.svelte') },
 ]
 

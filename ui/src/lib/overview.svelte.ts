@@ -3,13 +3,13 @@ import {
   get,
   isAbort,
   Problem,
-  type Alert,
   type EventPage,
   type HistogramData,
   type LogEvent,
   type NodeFigures,
   type OverviewData,
 } from './api'
+import type { Alert } from './alerts'
 import { connection } from './connection.svelte'
 import { follow } from './feed'
 import { resolve, type Range } from './range'

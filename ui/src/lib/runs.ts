@@ -150,6 +150,8 @@ export interface LostEnd {
 }
 
 export interface RunDetail extends Run {
+  /** Why it failed and what to do, when that is known. */
+  advice: { title: string; cause: string; advice: string } | null
   executions: Execution[]
   curve: Curve
   graph: Graph | null

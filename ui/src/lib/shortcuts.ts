@@ -31,6 +31,20 @@ export const RUN_KEYS: readonly Shortcut[] = [
   [['+', '−', '0'], 'ui.run.keys.graph'],
 ]
 
+export const ERRORS_KEYS: readonly Shortcut[] = [
+  [['/'], 'ui.keys.search'],
+  [['j'], 'ui.errors.keys.next'],
+  [['k'], 'ui.errors.keys.previous'],
+  [['Enter'], 'ui.errors.keys.open'],
+]
+
+export const ALERTS_KEYS: readonly Shortcut[] = [
+  [['/'], 'ui.keys.search'],
+  [['j'], 'ui.alerts.keys.next'],
+  [['k'], 'ui.alerts.keys.previous'],
+  [['Enter'], 'ui.alerts.keys.open'],
+]
+
 export const FRAME_KEYS: readonly Shortcut[] = [
   [['?'], 'ui.keys.help'],
   [['Esc'], 'ui.keys.escape'],

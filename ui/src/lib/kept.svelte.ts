@@ -1,0 +1,70 @@
+/** An answer of the server that stays on the screen until the next one is here, and when that one fails. */
+import { isAbort, Problem } from './api'
+import { connection } from './connection.svelte'
+import { follow } from './feed'
+
+/** However much happens, ask once a second at most. */
+const THROTTLE_MS = 1_000
+
+export class Kept<T> {
+  value = $state.raw<T | null>(null)
+  problem = $state.raw<Problem | null>(null)
+  unreachable = $state(false)
+  busy = $state(false)
+  #ask: ((signal: AbortSignal) => Promise<T>) | null = null
+  #control: AbortController | null = null
+  #asked = 0
+  #timer: ReturnType<typeof setTimeout> | undefined
+
+  /** Ask; an answer to an earlier question is not waited for any more. */
+  async load(ask: (signal: AbortSignal) => Promise<T>): Promise<void> {
+    this.#ask = ask
+    this.#control?.abort()
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    const control = (this.#control = new AbortController())
+    this.busy = true
+    this.#asked = Date.now()
+    try {
+      const value = await ask(control.signal)
+      if (control !== this.#control) return
+      this.value = value
+      this.problem = null
+      this.unreachable = false
+    } catch (reason) {
+      if (isAbort(reason) || control !== this.#control) return
+      if (reason instanceof Problem) this.problem = reason
+      else this.unreachable = true
+    }
+    this.busy = false
+  }
+
+  /** The same question again. */
+  again(): void {
+    if (this.#ask) void this.load(this.#ask)
+  }
+
+  #soon(): void {
+    this.#timer ??= setTimeout(
+      () => {
+        this.#timer = undefined
+        if (!document.hidden) this.again()
+      },
+      Math.max(0, this.#asked + THROTTLE_MS - Date.now()),
+    )
+  }
+
+  /** Ask again whenever something happens that matches `q`. Returns what ends it. */
+  watch(q: string): () => void {
+    const end = follow(q, { onevents: () => this.#soon(), onstate: (state) => connection.feed(state) })
+    return () => {
+      end()
+      connection.feed(null)
+    }
+  }
+
+  end(): void {
+    this.#control?.abort()
+    clearTimeout(this.#timer)
+  }
+}
