@@ -15,28 +15,41 @@ import json
 import sys
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import time, timedelta
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace, UnionType
 from typing import Any, Final
 from unittest.mock import MagicMock
+from zoneinfo import ZoneInfo
 
 import click
 from annotated_types import Ge, Le
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from safelight.alerts.condition import Count, Match
-from safelight.alerts.rule import Rule
+from safelight.alerts.condition import Condition
+from safelight.alerts.rule import Escalation, Rule
 from safelight.channels import Channel
 from safelight.cli import safelight
-from safelight.config.defaults import DEFAULT_RULES
-from safelight.config.model import AlertSection, Config, Discover, Retention, Server, SpoolSection, StoreSection
+from safelight.config.default_rules import DEFAULT_RULES
+from safelight.config.model import (
+    AlertSection,
+    Config,
+    Digest,
+    Discover,
+    QuietHours,
+    RemedySection,
+    Retention,
+    Server,
+    SpoolSection,
+    StoreSection,
+)
 from safelight.event import _LEVEL_WORDS, ALIASES, FIELDS, LEVELS, Name, level_of
 from safelight.locales import LANGUAGES, catalogue
 from safelight.plugin import Plugin, kinds
 from safelight.processors import Processor
+from safelight.remedies import Often, Remedy
 from safelight.sources import Source
 from safelight.units import Size, written
 from safelight.web.metrics import exposition
@@ -50,10 +63,13 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "store": StoreSection,
     "store.retention": Retention,
     "alerts": AlertSection,
+    "alerts.quiet_hours": QuietHours,
+    "alerts.digest": Digest,
+    "remedies": RemedySection,
     "spool": SpoolSection,
     "discover": Discover,
 }
-FOUND_BY_LOADING: Final = {"path", "left_out", "warnings"}
+FOUND_BY_LOADING: Final = {"path", "places", "left_out", "warnings"}
 """Fields of Config that are no keys of the file."""
 
 
@@ -158,15 +174,18 @@ class Pages:
         yield "## `[[rules]]`\n"
         yield self.sentence(inspect.getdoc(Rule)) + "\n"
         yield from self.fields(Rule.model_fields)
+        yield "### `escalate`\n"
+        yield self.sentence(inspect.getdoc(Escalation)) + "\n"
+        yield from self.fields(Escalation.model_fields)
         yield f"### {self.word('default_rules')}\n"
         rows = [(code(rule.id), code(str(rule.when)), str(rule.severity)) for rule in DEFAULT_RULES]
         yield from self.table(("field", "when", "severity"), rows)
 
     def plugins(self) -> Iterator[str]:
-        """Every source, processor and channel."""
+        """Every source, processor, channel and remedy."""
         yield f"# {self.word('plugins')}\n"
         yield self.word("plugins.about") + "\n"
-        for room, base in ROOMS.items():
+        for room, base in {**ROOMS, "remedies": Remedy}.items():
             yield f"## {room}\n"
             yield self.word(f"{room}.about") + "\n"
             for name, plugin in kinds(base).items():
@@ -182,7 +201,7 @@ class Pages:
     def fields(self, fields: Mapping[str, FieldInfo]) -> Iterator[str]:
         """A table of settings."""
         rows = [
-            (code(name), self.kind(field), self.default(field), self.sentence(field.description))
+            (code(field.alias or name), self.kind(field), self.default(field), self.sentence(field.description))
             for name, field in fields.items()
         ]
         yield from self.table(("setting", "type", "default", "meaning"), rows)
@@ -215,9 +234,13 @@ class Pages:
             Path: "path",
             SecretStr: "secret",
             timedelta: "duration",
-            Match: "condition",
-            Count: "condition",
+            Often: "often",
+            Remedy: "table",
+            time: "time_of_day",
+            ZoneInfo: "zone",
+            Condition: "condition",
             dict: "table",
+            Any: "table",
         }
         kind = origin or annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -283,7 +306,8 @@ class Pages:
         yield f"# {self.word('http')}\n"
         yield self.word("http.about") + "\n"
         # Routes and their parameters are the same for every server: none has to run.
-        schema = create(typing.cast("Any", SimpleNamespace(version="-"))).openapi()
+        server = SimpleNamespace(version="-", config=SimpleNamespace(server=SimpleNamespace(url=None)))
+        schema = create(typing.cast("Any", server)).openapi()
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
                 yield f"## {method.upper()} {path}\n"
@@ -343,6 +367,13 @@ def takes_value(option: click.Option) -> bool:
 
 def toml(room: str, name: str, plugin: type[Plugin]) -> Iterator[str]:
     """The plugin's own example, as it stands in the file."""
+    if room == "remedies":
+        yield "[[rules]]"
+        yield f'id = "{name.replace("_", "-")}"'
+        yield 'when = "any event:run_stuck"'
+        yield '[[rules]]\nid = "again"\nwhen = "any event:run_failed"'
+        yield f"then = [{toml_value({name: plugin.example})}]"
+        return
     yield f"[[{room}]]"
     for key, value in {"type": name, **plugin.example}.items():
         yield f"{key} = {toml_value(value)}"
