@@ -126,7 +126,7 @@ class App:
         self.commits = Commits(self.store.figures().last_seq)
         self.intake = Intake(self.store, self.commits)
         self._say(Name.SERVER_STARTED, "serve.started", version=self.version, data=self.data)
-        for mistake in self.config.left_out:
+        for mistake in (*self.config.left_out, *self.alerting.rulebook.left_out):
             self._say(Name.CONFIG_LEFT_OUT, "serve.left_out", "ERROR", mistake=mistake)
         parts: dict[str, Callable[[], Awaitable[None]]] = {
             "collect": self._collect,

@@ -35,7 +35,7 @@ def status(app: App) -> dict[str, Any]:
         "channels": app.alerting.engine.channels(),
         "rules": app.alerting.engine.rules(),
         "alerting": app.alerting.engine.status(),
-        "problems": [*app.config.left_out, *damage, *failing, *rules],
+        "problems": [*app.config.left_out, *app.alerting.rulebook.left_out, *damage, *failing, *rules],
     }
 
 

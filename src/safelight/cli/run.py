@@ -13,7 +13,7 @@ from urllib.parse import quote
 import click
 
 from ..errors import InputError, ServerError
-from . import options, output, say
+from . import LANGUAGE, options, output, say
 from .remote import Server, running
 
 ELSEWHERE: Final = 100
@@ -70,7 +70,7 @@ def _from_files(data: Path | None, run_id: str) -> dict[str, Any]:
     with reading(data) as store:
         documents = Documents(data_directory(data) / DIRECTORY)
         ids = answers.find(store, run_id)
-        found = answers.run(store, documents.get, only(ids, run_id)) if ids else None
+        found = answers.run(store, documents.get, only(ids, run_id), language=LANGUAGE) if ids else None
     if found is None:
         raise InputError("runs.no_such_run", id=run_id)
     decoded: dict[str, Any] = json.loads(dump(found))

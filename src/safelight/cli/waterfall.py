@@ -203,6 +203,8 @@ def _wrong(run: Run) -> Iterator[str]:
         yield click.style(f"{kind}{say('cli.run.in_node', node=where) if where else ''}", fg="red", bold=True)
         for line in str(error["message"] or "").splitlines():
             yield f"  {output.harmless(line)}"
+        if known := run.get("advice"):  # a server of an older version gives none
+            yield f"  {say('cli.run.advice', cause=known['cause'], advice=known['advice'])}"
     for node_id, node in (run["node_errors"] or {}).items():
         told = node if isinstance(node, dict) else {}
         yield output.harmless(f"{told.get('class_type') or '?'} {node_id}")

@@ -107,6 +107,7 @@ def test_what_went_wrong_is_told_with_the_ledger_and_no_traceback(known):
     assert "NVIDIA GeForce RTX 4090" in text
     assert "FluxClipModel_" in text
     assert "Traceback" not in text
+    assert "What to do: " in text
 
 
 def test_validation_errors_and_lost_runs_say_what_is_known(known):
