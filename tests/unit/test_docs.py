@@ -315,7 +315,7 @@ LIMITS = [
     ("alerts.occasion", "LISTED_MAX", 50, "of the night | 50"),
     ("alerts.outbox", "JOIN_MIN", 3, "3 and more, up to 200"),
     ("alerts.outbox", "JOIN_MAX", 200, "3 and more, up to 200"),
-    ("alerts.outbox", "WAITING_MAX", 1_000, "for a channel | 1,000"),
+    ("alerts.outbox", "WAITING_MAX", 10_000, "for a channel | 10,000"),
     ("alerts.outbox", "BACKOFF_MAX_S", 3600.0, "1 h at most"),
     ("alerts.outbox", "PAUSE_MAX_S", 30.0, "its channel | 30 s at most"),
     ("alerts.links", "GOOD_FOR", timedelta(days=7), "good for 7 days"),
