@@ -153,11 +153,66 @@ def test_a_problem_is_told_in_the_readers_language(server):
         "/api/v1/events?from=yesterday-ish",
         "/api/v1/events/histogram?from=now&to=now-1h",
         "/api/v1/events/no-such-event",
+        "/api/v1/alerts?limit=0",
+        "/api/v1/alerts?cursor=nonsense",
+        "/api/v1/alerts?status=burning",
+        "/api/v1/alerts/no-such-alert",
+        "/api/v1/alerts/%00",
+        "/api/v1/repairs?limit=many",
+        "/api/v1/errors?from=yesterday-ish",
+        "/api/v1/errors/one?group=no-such-group",
         "/api/v1/no-such-thing",
     ],
 )
 def test_bad_input_is_a_problem_never_a_crash(server, path):
     assert 400 <= problem(server, path)["status"] < 500
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status"),
+    [
+        ("POST", "/alerts/no-such-alert/acknowledge", {}, 404),
+        ("DELETE", "/alerts/no-such-alert/acknowledge", None, 404),
+        ("POST", "/alerts/no-such-alert/silence", {"for": "1h"}, 404),
+        ("POST", "/silences", [], 400),
+        ("POST", "/silences", {"match": {}, "for": "1h"}, 400),
+        ("POST", "/silences", {"match": {"rule": "oom"}, "for": "forever"}, 400),
+        ("POST", "/silences", {"match": {"rule": "oom"}, "until": "2020-01-01T00:00:00Z"}, 400),
+        ("DELETE", "/silences/no-such-silence", None, 404),
+        ("POST", "/rules", {}, 400),
+        ("POST", "/rules", {"id": "a b", "when": "any x"}, 400),
+        ("POST", "/rules", {"id": "mine", "when": "3 failures in row"}, 400),
+        ("POST", "/rules", {"id": "mine", "when": "any " + "(" * 2000}, 400),
+        ("POST", "/rules", {"id": "mine", "when": "any x", "channels": ["nowhere"]}, 400),
+        ("POST", "/rules", {"id": "mine", "when": "any x", "text": "{{ open('/etc/passwd') }}"}, 400),
+        ("POST", "/rules", {"id": "oom", "when": "any x"}, 409),
+        ("PUT", "/rules/no-such-rule", {"when": "any x"}, 404),
+        ("PUT", "/rules/oom", {"id": "other", "when": "any x"}, 400),
+        ("DELETE", "/rules/oom", None, 409),
+        ("POST", "/rules/backtest", {}, 400),
+        ("POST", "/rules/backtest", {"id": "no-such-rule"}, 404),
+        ("POST", "/rules/backtest", {"id": "oom", "from": "now", "to": "now-1d"}, 400),
+        ("POST", "/channels/nowhere/test", None, 404),
+        ("POST", "/channels/nowhere/enable", None, 404),
+        ("POST", "/repairs/no-such-repair/do", None, 404),
+    ],
+)
+def test_what_alerting_cannot_do_is_a_problem_and_changes_nothing(server, method, path, body, status):
+    sent = {"headers": {"Content-Type": "application/json"}, "body": json.dumps(body)}
+    assert problem(server, f"/api/v1{path}", method=method, **sent)["status"] == status
+    assert server.get("/silences")["silences"] == []
+    assert {rule["origin"] for rule in server.get("/rules")["rules"]} == {"default"}
+
+
+def test_failures_are_listed_by_kind_and_each_kind_opens(server):
+    answer = server.get("/errors", from_="now-8d")
+    wrong = server.get("/events", q="service:comfyui error_group:* | stats count()", from_="now-8d")["rows"][0]["count"]
+    assert wrong > 0
+    assert sum(group["count"] for group in answer["errors"]) == wrong
+    first = answer["errors"][0]
+    one = server.get("/errors/one", group=first["group"], from_="now-8d")
+    assert one["count"] == first["count"]
+    assert one["recent"]
 
 
 def test_only_this_machine_may_ask(server):
@@ -201,6 +256,13 @@ def test_the_description_of_the_api_covers_its_resources(server):
     _, _, body = ask(server, "/api/openapi.json")
     paths = set(json.loads(body)["paths"])
     assert {"/api/v1/events", "/api/v1/sql", "/api/v1/live", "/api/v1/alerts", "/api/v1/status", "/healthz"} <= paths
+    assert {
+        "/api/v1/rules/backtest",
+        "/api/v1/silences",
+        "/api/v1/channels",
+        "/api/v1/repairs",
+        "/api/v1/errors",
+    } <= paths
     _, _, page = ask(server, "/api/docs")
     assert b"/api/v1/events/{event_id}/context" in page
     assert b"http://" not in page.replace(b"https://www.rfc-editor.org", b"")

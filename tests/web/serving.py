@@ -39,12 +39,12 @@ class Server:
 
 
 @contextmanager
-def serving(folder: Path, *options: str, port: int = 0) -> Iterator[Server]:
-    """`safelight up` with its data in `folder`, following `folder/followed.log`."""
+def serving(folder: Path, *options: str, port: int = 0, config: str = "") -> Iterator[Server]:
+    """`safelight up` with its data in `folder`, following `folder/followed.log`. `config`: what else its file says."""
     if not BUILT.is_file():
         pytest.fail("The page is not built: run `npm ci && npm run build` in ui/.")
     followed = folder / "followed.log"
     followed.touch()
-    config = f'[[sources]]\ntype = "file"\npaths = ["{followed.as_posix()}"]\n'
+    config = f'{config}\n[[sources]]\ntype = "file"\npaths = ["{followed.as_posix()}"]\n'
     with running(folder, config, *options, port=port) as server:
         yield Server(server, followed)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from web.reading import DESKTOP, PHONE, Reader
 from web.serving import ROOT, Server, serving
 
+FIRST_LOAD = 100_000  # bytes on the wire, gzip
 AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 READY = {"/": ".tiles", "/logs": "[role=listitem] .row", "/logs?q=*%20|%20stats%20count()%20by%20node": "table"}
 
@@ -62,14 +65,28 @@ def test_a_page_passes_the_accessibility_rules(browser: Browser, server: Server,
         context.close()
 
 
-def test_the_first_load_is_small(reader: Reader, server: Server) -> None:
-    sizes: list[int] = []
-    reader.page.on(
-        "response",
-        lambda answer: sizes.append(len(answer.body())) if answer.url.endswith((".js", ".css")) else None,
-    )
-    ready(reader.open(server.url + "/logs"), "/logs")
-    assert 0 < sum(sizes) < 300_000  # uncompressed; a third of it travels
+@pytest.mark.parametrize("path", ["/", "/runs", "/errors", "/alerts", "/alerts?tab=rules", "/logs"])
+def test_the_first_load_is_small_and_in_one_language(reader: Reader, server: Server, path: str) -> None:
+    sizes: dict[str, int] = {}
+
+    def weigh(answer: Response) -> None:
+        if answer.url.endswith((".js", ".css")):
+            sizes[answer.url] = len(gzip.compress(answer.body()))
+
+    reader.page.on("response", weigh)
+    page = reader.open(server.url + path)
+    page.wait_for_selector("main :is(.tiles, .row, [data-run], [data-error], [data-rule], .calm, [data-alert])")
+    assert 0 < sum(sizes.values()) < FIRST_LOAD
+    assert languages(sizes) == {"en"}
+    page.get_by_role("button", name="切换到中文").click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
+    expect(page.locator("nav")).to_contain_text("日志")
+    assert languages(sizes) == {"en", "zh-CN"}
+
+
+def languages(urls: Iterable[str]) -> set[str]:
+    """Those whose words were fetched."""
+    return {found[1] for url in urls if (found := re.search(r"/(en|zh-CN)-[\w-]+\.js$", url))}
 
 
 def test_theme_and_language_are_kept(reader: Reader, server: Server) -> None:
@@ -174,6 +191,14 @@ def test_the_pictures_of_the_readme_are_taken(browser: Browser, tmp_path: Path) 
         page.wait_for_selector("[role=group] button[data-node]")
         page.mouse.move(0, 0)
         page.screenshot(path=images / "run.png")
+        page.goto(f"{demo.url}/alerts?tab=rules&edit=%2B")
+        page.get_by_role("button", name="24 hours").click()
+        page.get_by_label("When", exact=True).fill("failure rate by service > 8% over 1h, at least 10 runs")
+        page.get_by_label("Title of its messages").fill("Too many runs fail")
+        page.wait_for_selector("dialog [role=img][aria-label='The measured value and the threshold']")
+        page.wait_for_selector("dialog section[aria-busy=false] li:has-text('Too many runs fail')")
+        page.mouse.move(0, 0)
+        page.screenshot(path=images / "rule.png")
         context.close()
-    for name in ("overview.png", "run.png"):
+    for name in ("overview.png", "run.png", "rule.png"):
         assert 50_000 < (images / name).stat().st_size < 300_000, name

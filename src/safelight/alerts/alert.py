@@ -1,10 +1,12 @@
 """One alert and its life: pending, firing, told, told again, resolved. Pure: every step returns a new alert.
 
     pending ──held for `lasting`──▶ firing ──told──▶ seen again ──told, `repeat` later──▶ ...
-       └─▶ never was                   └── nothing more for `resolve_after`, or no condition holds it ──▶ resolved
+       └─▶ never was                   └── nothing more for `resolve_after`, or no condition holds it, or an event that
+                                           matches the rule's `clear` ──▶ resolved
 
 The same alert (rule and labels) is told at most once per `repeat`, also when it resolves and fires again in between;
-what happens meanwhile is counted. An alert that was never told resolves without a word.
+what happens meanwhile is counted. What merely lasts, by its condition or until its `clear`, is told once. An alert
+that was never told resolves without a word.
 """
 
 from __future__ import annotations
@@ -59,7 +61,7 @@ class Alert:
     started_at: datetime
     last_at: datetime
     resolve_at: datetime | None
-    """When it is over if nothing more happens; None while a standing condition decides."""
+    """When it is over if nothing more happens; None while a standing condition or the rule's `clear` decides."""
     due_at: datetime | None
     """When there is something to tell."""
     told_at: datetime | None
@@ -105,7 +107,7 @@ class Alert:
             severity=self._severity(rule),
             count=self.count + count,
             last_at=max(self.last_at, last_at),
-            resolve_at=now + _quiet(rule, self.status),
+            resolve_at=_over_at(rule, self.status, now),
             due_at=due_at,
             events=_merged(self.events, events),
             value=self.value if value is None else value,
@@ -201,7 +203,7 @@ def opened(
         number=0,
         started_at=started_at,
         last_at=last_at,
-        resolve_at=now + _quiet(rule, status) if ends_by_quiet else None,
+        resolve_at=_over_at(rule, status, now) if ends_by_quiet else None,
         due_at=None if rule.lasting else first_due(rule, now, told_before),
         told_at=None,
         ended_at=None,
@@ -218,11 +220,14 @@ def first_due(rule: Rule, now: datetime, told_before: datetime | None) -> dateti
     return max(now, told_before + rule.repeat) if told_before else now
 
 
-def _quiet(rule: Rule, status: str) -> Any:
-    """After how long without it a match is over; one that is pending must not pause for as long as it is to last."""
+def _over_at(rule: Rule, status: str, now: datetime) -> datetime | None:
+    """When a match is over if nothing more happens; one that is pending must not pause for as long as it is to last.
+    None where events end it."""
+    if rule.clear is not None:
+        return None
     if status == PENDING and rule.lasting:
-        return min(rule.resolve_after, rule.lasting)
-    return rule.resolve_after
+        return now + min(rule.resolve_after, rule.lasting)
+    return now + rule.resolve_after
 
 
 def _merged(old: Sequence[Any], new: Sequence[Any]) -> Sequence[Any]:

@@ -131,7 +131,7 @@ def _moments(store: Store, rule: Rule, life: Life, start: datetime, end: datetim
 
 def _only_adds(life: Life, judged: Judged) -> bool:
     """Whether it is more of alerts that fire, of which it is decided already when they are told again."""
-    if judged.standing or not judged.hits:
+    if judged.standing or judged.cleared or not judged.hits:
         return False
     alerts = (life.state.live(hit.rule.id, hit.labels) for hit in judged.hits)
     return all(alert is not None and alert.status == FIRING and alert.due_at is not None for alert in alerts)

@@ -272,7 +272,10 @@ Thresholded = Count | Share | Statistic | Level
 
 
 def clears(clear: Condition, when: Condition) -> bool:
-    """Whether `clear` states the same as `when` with another figure, such that not both can hold."""
+    """Whether `clear` states the same as `when` with another figure, such that not both can hold; of a match, whether
+    it is about other events."""
+    if isinstance(when, Match):
+        return isinstance(clear, Match) and clear != when
     if not isinstance(when, Thresholded) or type(clear) is not type(when):
         return False
     assert isinstance(clear, Thresholded)  # noqa: S101 - the same type

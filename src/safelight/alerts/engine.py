@@ -20,6 +20,7 @@ from ..store import Store
 from .condition import Match
 from .content import compose as usual
 from .database import Database
+from .debts import Debt
 from .group import COLLECT
 from .handover import ALERTS_MAX, handed_over
 from .judge import Judge
@@ -81,8 +82,11 @@ class Engine:
         self._noted = Noted(note, language, zone)
         self._language, self._base_url, self._zone = language, base_url, zone
         self._stepping = RLock()
+        self.on_change: Callable[[], None] = lambda: None
+        """Called from any thread when somebody acted on an alert or a channel: a step is due, or something to send."""
         self._problems: Mapping[str, QueryError] = {}
         self._states: Mapping[str, str] = {}
+        self._silent: set[str] = set()
         self.database = path if isinstance(path, Database) else Database(path)
         try:
             self.outbox = Outbox(self.database, now, language=language)
@@ -100,8 +104,11 @@ class Engine:
     def _begin(self, started: datetime) -> None:
         self._recovered = self.outbox.recover()
         self._posting.revive()
-        saved = self._life.state.progress()
-        self._progress = saved or Progress(self._store.figures().last_seq, started, started, 0)
+        last_seq = self._store.figures().last_seq
+        saved = self._life.state.progress() or Progress(last_seq, started, started, 0)
+        # A store that was emptied, or put back to an older copy, numbers its events anew: they are not judged yet.
+        self._progress = replace(saved, evaluated_seq=min(saved.evaluated_seq, last_seq))
+        self._debts: Mapping[str, Debt] = self._life.state.debts()
         self._saved_at, self._saved_seq = started, self._progress.evaluated_seq
         self._forget_at = started
         looked_at = self._progress.observed_at
@@ -150,20 +157,25 @@ class Engine:
             change = self._change()
             due = change is not None and change <= now
             step, given_up, news = Step(), list[Letter](), False
-            if due or self._life.stirs(judged, now) or self._worth_saving(progress, now):
+            debts = self._judge.debts
+            if due or self._life.stirs(judged, now) or self._worth_saving(progress, now) or debts != self._debts:
                 with self._life.transaction():
                     step, given_up, news = self._apply(judged, now)
                     self._life.state.save_progress(progress)
-                self._saved_at, self._saved_seq = now, upto
+                    if debts != self._debts:
+                        self._life.state.save_debts(debts)
+                self._saved_at, self._saved_seq, self._debts = now, upto, debts
             self._judge.accept()
             self._progress = progress
             failed, no_data = self._learn()
             self._next_due = now if upto < committed else self._due(now)
         self._noted.failed(failed)
+        self._noted.skipped(judged.skipped)
         self._noted.no_data(no_data)
         for message in step.messages:
             self._noted.told(message, self._life.rules)
         self._noted.kept(step.hushed, self._life.rules)
+        self._noted.ended(step.ended, self._life.rules)
         self._noted.given_up(given_up)
         return news
 
@@ -187,7 +199,7 @@ class Engine:
                 self._life.use(self._rules)
                 with self._life.transaction():
                     self._retire(now)
-                self._judge = self._new_judge(now, now)
+                self._judge = self._new_judge(now, now, self._judge)
             except BaseException:
                 self._rules = before
                 self._life.use(before)
@@ -212,7 +224,9 @@ class Engine:
             if alert.status == RESOLVED:
                 raise InputError("alerts.over_already", id=id_)
             known = self._life.acknowledge(alert, by or text("alerts.somebody", self._language), self._clock())
+            self._next_due = self._clock()
         self._noted.acknowledged(known, self._life.rules)
+        self.on_change()
 
     def unacknowledge(self, id_: str) -> None:
         """Nobody looks after it after all. Raises NoSuchEvent."""
@@ -225,6 +239,7 @@ class Engine:
             known = self._life.unacknowledge(alert, self._clock())
             self._next_due = self._clock()
         self._noted.acknowledged(known, self._life.rules)
+        self.on_change()
 
     def silence(
         self, match: Mapping[str, str], until: datetime, by: str, comment: str = "", starts: datetime | None = None
@@ -241,6 +256,7 @@ class Engine:
                 self._life.silence(silence, now)
             self._next_due = min(self._next_due, max(now, silence.starts_at), silence.until)
         self._noted.silenced(silence)
+        self.on_change()
         return silence.id
 
     def unsilence(self, id_: str) -> None:
@@ -254,6 +270,7 @@ class Engine:
             self._next_due = now
         if silence.state != "over":
             self._noted.silenced(silence, removed=True)
+            self.on_change()
 
     def silences(self) -> list[Silence]:
         """All that are kept, those in force first."""
@@ -277,6 +294,7 @@ class Engine:
         enabled = self.outbox.enable(channel)
         if enabled:
             self._noted.enabled(channel)
+            self.on_change()
         return enabled
 
     def channels(self) -> list[dict[str, Any]]:
@@ -329,9 +347,17 @@ class Engine:
         self._judge = self._new_judge(now, now)
         return now
 
-    def _new_judge(self, now: datetime, looked_at: datetime) -> Judge:
-        held, seq = self._life.state.held(), self._progress.evaluated_seq
-        return Judge(self._store, self._rules, now=now, upto_seq=seq, held=held, looked_at=looked_at)
+    def _new_judge(self, now: datetime, looked_at: datetime, before: Judge | None = None) -> Judge:
+        return Judge(
+            self._store,
+            self._rules,
+            now=now,
+            upto_seq=self._progress.evaluated_seq,
+            held=self._life.state.held(),
+            looked_at=looked_at,
+            before=before,
+            debts=self._debts,
+        )
 
     def _retire(self, now: datetime) -> None:
         for alert in self._life.retire(now):
@@ -349,8 +375,9 @@ class Engine:
         """How the rules stand after a step; those that cannot be judged since now, and those without data."""
         problems, states = dict(self._judge.problems), dict(self._judge.states())
         failed = {id_: error for id_, error in problems.items() if id_ not in self._problems}
-        silent = [id_ for id_, state in states.items() if state == "no_data" and self._states.get(id_) != "no_data"]
-        self._problems, self._states = problems, states
+        fallen_silent = self._judge.fallen_silent
+        silent = sorted(fallen_silent - self._silent)
+        self._problems, self._states, self._silent = problems, states, fallen_silent
         return failed, silent
 
     def _worth_saving(self, progress: Progress, now: datetime) -> bool:
@@ -375,10 +402,11 @@ class Engine:
         for message in step.messages:
             given_up += self._posting.post(message, now)
         broke, pushed_out = self._posting.broken()
-        for alert in step.told:
-            rule = self._life.rules.get(alert.rule)
-            if rule and alert.status == FIRING:
-                self.repairs.begin(alert, rule)
+        for begin, alerts in ((self.repairs.begin, step.told + step.unheard), (self.repairs.go_on, step.goes_on)):
+            for alert in alerts:
+                rule = self._life.rules.get(alert.rule)
+                if rule and alert.status == FIRING:
+                    begin(alert, rule)
         for alert in step.over:
             self.repairs.over(alert)
         if now >= self._forget_at:

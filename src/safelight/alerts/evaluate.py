@@ -1,14 +1,15 @@
 """Asking the store which new events match which rules.
 
 Safelight's own events about alerting (`alert_fired`, `notification_failed` and so on, service `safelight`) are never
-looked at: otherwise an alert's own `alert_fired` would fire `any level:ERROR` again. What else Safelight says about
-itself, such as `source_failed`, alerts like everything else. Imported events are history and never looked at either.
+looked at: otherwise an alert's own `alert_fired` would fire `any level:ERROR` again. A channel that broke is told by
+the others without a rule, and so is a repair that failed. What else Safelight says about itself, such as
+`source_failed` and `rule_failed`, alerts like everything else. Imported events are history and never looked at either.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -19,8 +20,8 @@ from ..query.compile import where
 from ..query.sql import Span, Sql
 from ..rows import iso
 from ..store import Store
-from .condition import Match
-from .judged import Hit
+from .condition import Condition, Match
+from .judged import Cleared, Hit
 from .rule import Rule
 
 LATE: Final = timedelta(minutes=10)
@@ -38,7 +39,11 @@ SAMPLED_MAX: Final = 100
 TEXT_MAX: Final = 2_000
 """Characters kept of each text of an example event; of a traceback the end, where the error is."""
 
-_ALERTING: Final = (Name.ALERT_FIRED, Name.ALERT_RESOLVED, Name.NOTIFICATION_SENT, Name.NOTIFICATION_FAILED)
+_ALERTING: Final = (
+    Name.ALERT_FIRED, Name.ALERT_RESOLVED, Name.ALERT_ACKNOWLEDGED, Name.NOTIFICATION_SENT, Name.NOTIFICATION_FAILED,
+    Name.SILENCE_ADDED, Name.SILENCE_REMOVED, Name.CHANNEL_DISABLED, Name.CHANNEL_ENABLED, Name.REMEDY_STARTED,
+    Name.REMEDY_FINISHED, Name.REMEDY_FAILED, Name.RULE_CHANGED, Name.DIGEST_SENT,
+)  # fmt: skip
 ALIVE: Final = Sql("SELECT count(*) AS count FROM events")
 """What a store in good order can answer: tells its trouble from a rule's."""
 JUDGED: Final = Sql(
@@ -50,38 +55,39 @@ JUDGED: Final = Sql(
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """What new events mean for the match rules. `failed`: rules that could not be judged, and why."""
+    """What new events mean for the match rules. `failed`: rules that could not be judged, why, and the number of the
+    last event that they were judged by."""
 
     hits: tuple[Hit, ...] = ()
     late: int = 0
-    failed: tuple[tuple[str, QueryError], ...] = ()
+    failed: tuple[tuple[str, QueryError, int], ...] = ()
+    cleared: tuple[Cleared, ...] = ()
 
 
-def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime, failing: Collection[str] = ()) -> Matches:
+def matches(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
     """All match rules over the events of `span`, in one pass. A rule the store cannot judge does not stop the others:
     too slow, it is judged in parts; too slow even so, or wrong, it is among the `failed` with what could be judged.
 
-    Rules `failing` before are asked about apart, once, so that they cost the others little time.
     Raises StoreError or QueryError when the store itself cannot answer: nothing was judged then.
     """
-    sound = [rule for rule in rules if rule.id not in failing]
-    apart = [rule for rule in rules if rule.id in failing]
+    try:
+        return one_pass(store, rules, span, now)
+    except QueryError:
+        store.run(ALIVE, span)
     found: list[Matches] = []
-    failed: list[tuple[str, QueryError]] = []
-    if sound:
+    failed: list[tuple[str, QueryError, int]] = []
+    for rule in rules:
+        judged = span.after_seq or 0
         try:
-            found.append(_pass(store, sound, span, now))
-        except QueryError:
-            store.run(ALIVE, span)
-            apart = [*sound, *apart]
-    for rule in apart:
-        try:
-            found.extend(_parts(store, rule, span, now, once=rule.id in failing))
+            for upto, part in _parts(store, rule, span, now):
+                found.append(part)
+                judged = upto
         except QueryError as error:
             store.run(ALIVE, span)
-            failed.append((rule.id, error))
+            failed.append((rule.id, error, judged))
     hits = [hit for part in found for hit in part.hits]
-    return Matches(tuple(hits), sum(part.late for part in found), tuple(failed))
+    cleared = [one for part in found for one in part.cleared]
+    return Matches(tuple(hits), sum(part.late for part in found), tuple(failed), tuple(cleared))
 
 
 def brief(event: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,50 +108,58 @@ def brief(event: Mapping[str, Any]) -> dict[str, Any]:
     return shown
 
 
-def _parts(store: Store, rule: Rule, span: Span, now: datetime, *, once: bool) -> Iterator[Matches]:
-    """One rule; what is too slow as a whole in halves, unless it is to be tried `once`. The first part that is too slow
+def _parts(store: Store, rule: Rule, span: Span, now: datetime) -> Iterator[tuple[int, Matches]]:
+    """One rule, and how far each part reaches; what is too slow as a whole in halves. The first part that is too slow
     ends it: what came before stands."""
+    after, upto = span.after_seq or 0, span.upto_seq
+    assert upto is not None  # noqa: S101 - what is judged has an end
     try:
-        found = _pass(store, [rule], span, now)
+        found = one_pass(store, [rule], span, now)
     except QueryTooCostly:
-        after, upto = span.after_seq or 0, span.upto_seq
-        if once or upto is None or upto - after <= PART_MIN:
+        if upto - after <= PART_MIN:
             raise
         middle = (after + upto) // 2
-        yield from _parts(store, rule, replace(span, upto_seq=middle), now, once=False)
-        yield from _parts(store, rule, replace(span, after_seq=middle), now, once=False)
+        yield from _parts(store, rule, replace(span, upto_seq=middle), now)
+        yield from _parts(store, rule, replace(span, after_seq=middle), now)
     else:
-        yield found
+        yield upto, found
 
 
-def _pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
-    wanted = [where(rule.when.filter, now) for rule in rules if isinstance(rule.when, Match)]
-    columns = ", ".join(f"coalesce(({sql.text}), false) AS m{number}" for number, sql in enumerate(wanted))
-    flags = [f"m{number}" for number in range(len(rules))]
-    labels = ", ".join(LABELS)
+def one_pass(store: Store, rules: Sequence[Rule], span: Span, now: datetime) -> Matches:
+    """All of these rules over the events of `span`, in one question. Raises QueryError, StoreError."""
+    wanted: dict[str, Condition | None] = {f"m{number}": rule.when for number, rule in enumerate(rules)}
+    wanted |= {f"c{number}": rule.clear for number, rule in enumerate(rules)}
+    asked = {name: where(one.filter, now) for name, one in wanted.items() if isinstance(one, Match)}
+    columns = ", ".join(f"coalesce(({sql.text}), false) AS {name}" for name, sql in asked.items())
+    labels, flags = ", ".join(LABELS), list(asked)
     query = (
         f"SELECT {labels}, late, {', '.join(flags)}, count(*) AS count, min(timestamp) AS first_at,"  # noqa: S608
         f" max(timestamp) AS last_at, min(seq) AS first_seq, max(seq) AS last_seq FROM"
         f" (SELECT seq, timestamp, {labels}, timestamp < ? AS late, {columns}"
         f" FROM events WHERE {JUDGED.text}) judged WHERE {' OR '.join(flags)} GROUP BY ALL ORDER BY first_seq"
     )
-    values = (now - LATE, *(value for sql in wanted for value in sql.parameters), *JUDGED.parameters)
+    values = (now - LATE, *(value for sql in asked.values() for value in sql.parameters), *JUDGED.parameters)
     rows = store.run(Sql(query, values), span, timeout_s=PASS_TIMEOUT_S).to_pylist()
-    late = sum(row["count"] for row in rows if row["late"])
+    matching = [f"m{number}" for number in range(len(rules))]
+    late = sum(row["count"] for row in rows if row["late"] and any(row[name] for name in matching))
     hits: dict[tuple[str, tuple[str | None, ...]], Hit] = {}
+    cleared = []
     for row in rows:
-        if row["late"]:
-            continue
         for number, rule in enumerate(rules):
-            if row[f"m{number}"]:
+            if row[f"m{number}"] and not row["late"]:
                 key = (rule.id, tuple(row[name] for name in LABELS))
                 hits[key] = _joined(hits.get(key), _hit(rule, row))
-    return Matches(tuple(with_events(store, list(hits.values()), span)), late)
+            if row.get(f"c{number}"):
+                cleared.append(Cleared(rule, _labels(row), row["last_at"], row["last_seq"]))
+    return Matches(tuple(with_events(store, list(hits.values()), span)), late, (), tuple(cleared))
+
+
+def _labels(row: Mapping[str, Any]) -> dict[str, str]:
+    return {name: row[name][:LABEL_MAX] for name in LABELS if row[name] is not None}
 
 
 def _hit(rule: Rule, row: Mapping[str, Any]) -> Hit:
-    labels = {name: row[name][:LABEL_MAX] for name in LABELS if row[name] is not None}
-    return Hit(rule, labels, row["count"], row["first_at"], row["last_at"], row["first_seq"], row["last_seq"])
+    return Hit(rule, _labels(row), row["count"], row["first_at"], row["last_at"], row["first_seq"], row["last_seq"])
 
 
 def _joined(one: Hit | None, other: Hit) -> Hit:

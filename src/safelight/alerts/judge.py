@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import perf_counter
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from ..errors import QueryError
@@ -17,8 +18,10 @@ from ..query.sql import Span
 from ..store import Store
 from .costs import SLOW_MS, Cost, Costs
 from .database import at
-from .evaluate import ALIVE, SAMPLED_MAX, Matches, brief, by_match, matches, with_events
+from .debts import Debt
+from .evaluate import ALIVE, SAMPLED_MAX, brief, with_events
 from .judged import Hit, Holding, Judged, Standing
+from .matching import Matched, Matching
 from .rule import Rule
 from .watch import LABELS_MAX, Labels, Look, Watch, moment
 from .watch.feed import feed, history
@@ -47,20 +50,24 @@ class Judge:
         held: Held,
         looked_at: datetime | None = None,
         before: Judge | None = None,
+        debts: Mapping[str, Debt] = MappingProxyType({}),
     ) -> None:
         """Make watches that know what they would know had they run all along, up to event `upto_seq`.
 
         `looked_at`: the time of the last step that was accepted, by whatever process: what came due before it was told
         then, what came due since is told by the next step. `before`: who has judged until now, and must not any more;
-        the watches of rules that are the same are taken over, which costs nothing. Raises StoreError.
+        the watches of rules that are the same are taken over, which costs nothing, and their debts. `debts`: what match
+        rules owe (see `debts`) when nobody was before. Raises StoreError.
         """
         self._store = store
         self._rules = {rule.id: rule for rule in rules if rule.enabled}
-        self._matching = by_match(self._rules.values())
         self._watches = {rule.id: watch for rule in self._rules.values() if (watch := watch_of(rule))}
         self._costs = Costs(self._rules)
         self._problems: dict[str, QueryError] = {}
         self._silent: set[str] = set()
+        self._heard: set[str] = set()
+        owing = debts if before is None else before.owed_by(self._rules.values())
+        self.matching: Matching = Matching(store, self._rules.values(), owing, now)
         self._looks: dict[str, Look] = {}
         self._ticks: dict[str, int] = {}
         self._examples: dict[tuple[str, Labels], Sequence[Mapping[str, Any]]] = {}
@@ -85,7 +92,7 @@ class Judge:
                 self._problems[id_] = error
 
     def _inherit(self, before: Judge) -> set[str]:
-        same = {id_ for id_, rule in self._rules.items() if before._rules.get(id_) == rule}
+        same = {id_ for id_, rule in self._rules.items() if before.has(rule)}
         self._costs.inherit(before._costs, same)
         self._examples = {key: events for key, events in before._examples.items() if key[0] in same}
         known = {id_ for id_ in same if id_ in before._watches and id_ not in before._unbuilt}
@@ -94,15 +101,17 @@ class Judge:
             self._fed[id_], self._looked[id_] = before._fed[id_], before._looked[id_]
             if id_ in before._said:
                 self._said[id_] = before._said[id_]
-        self._silent = before._silent & known
+        self._silent, self._heard = before._silent & known, before._heard & known
         self._committed = max(self._committed, before._committed)
         return known
 
     def _remember(self, id_: str, watch: Watch, looked_at: datetime, held: Held) -> None:
         with self._costs.of(id_):
             history(self._store, watch, looked_at, self._fed[id_])
-            watch.look(self._looked[id_], self._looked[id_], held.get(id_, ()))
+            look = watch.look(self._looked[id_], self._looked[id_], held.get(id_, ()))
             watch.accept()
+            if look.holding is not None and not look.no_data:
+                self._heard.add(id_)
 
     @property
     def wants_everything(self) -> bool:
@@ -121,6 +130,26 @@ class Judge:
         """How each rule stands."""
         problems = self.problems
         return {id_: "error" if id_ in problems else "no_data" if id_ in self._silent else "ok" for id_ in self._rules}
+
+    @property
+    def fallen_silent(self) -> set[str]:
+        """Rules that had something to judge by, since anybody looks, and have nothing now."""
+        return self._silent & self._heard
+
+    @property
+    def debts(self) -> Mapping[str, Debt]:
+        """What match rules owe, as the last step left it: to be written down with it."""
+        return self.matching.debts
+
+    def has(self, rule: Rule) -> bool:
+        """Whether it judges this very rule."""
+        return self._rules.get(rule.id) == rule
+
+    def owed_by(self, rules: Iterable[Rule]) -> dict[str, Debt]:
+        """What those of them owe that it judges, since the last step that was accepted."""
+        return {
+            rule.id: self.matching.owing[rule.id] for rule in rules if self.has(rule) and rule.id in self.matching.owing
+        }
 
     def costs(self) -> dict[str, Cost]:
         """What judging each rule costs."""
@@ -142,7 +171,8 @@ class Judge:
         """
         self._committed = max(upto_seq, committed_seq or 0)
         problems: dict[str, QueryError] = {}
-        found = self._match(after_seq, upto_seq, now, problems)
+        found = self._match(after_seq, upto_seq, now)
+        problems.update(found.failed)
         due = [id_ for id_ in self._watches if self._tick(id_, now) > self._looked[id_]]
         self._feed(due, now, held, problems)
         self._looks, self._ticks = {}, {id_: self._tick(id_, now) for id_ in due}
@@ -151,25 +181,37 @@ class Judge:
             if id_ not in problems:
                 with self._costs.of(id_):
                     self._looks[id_] = self._watches[id_].look(tick, watched, held.get(id_, ()))
-        judged_now = {*due, *(rule.id for rule in self._matching if upto_seq > after_seq)}
+        judged_now = {*due, *(rule.id for rule in self.matching.rules if rule.id not in self.debts)}
         self._problems = {id_: error for id_, error in self._problems.items() if id_ not in judged_now} | problems
         hits = [hit for look in self._looks.values() for hit in look.hits]
         late = found.late + sum(look.late for look in self._looks.values())
         standing = tuple(self._standing(id_, look, now) for id_, look in self._looks.items() if self._says(id_, held))
-        return Judged((*found.hits, *self._shown(hits)), standing, late, tuple(problems.items()))
+        failed = tuple(problems.items())
+        return Judged(
+            (*found.hits, *self._shown(hits)),
+            standing,
+            late,
+            failed,
+            tuple(found.cleared),
+            tuple(found.skipped.items()),
+        )
 
     def accept(self) -> None:
         """What the last step said is written down."""
         self._looked |= self._ticks
+        self.matching.accept()
         for id_, look in self._looks.items():
             self._watches[id_].accept()
             self._said[id_] = look
             (self._silent.add if look.no_data else self._silent.discard)(id_)
+            if look.holding is not None and not look.no_data:
+                self._heard.add(id_)
         self._looks, self._ticks = {}, {}
 
     def next_due(self, now: datetime) -> datetime:
         """When the next step is due even if nothing is committed."""
-        times = [now + IDLE]
+        owed = self.matching.due()
+        times = [now + IDLE, *([owed] if owed else [])]
         for id_, watch in self._watches.items():
             period = self._period(id_)
             first = self._looked[id_] // period * period + period
@@ -179,14 +221,11 @@ class Judge:
                 times.append(at(max(first, -(-due // period) * period)))
         return min(times)
 
-    def _match(self, after: int, upto: int, now: datetime, problems: dict[str, QueryError]) -> Matches:
-        if not self._matching or upto <= after:
-            return Matches()
+    def _match(self, after: int, upto: int, now: datetime) -> Matched:
         began = perf_counter()
-        span = Span(after_seq=after, upto_seq=upto)
-        found = matches(self._store, self._matching, span, now, failing=self._problems.keys())
-        self._costs.share([rule.id for rule in self._matching], (perf_counter() - began) * 1000)
-        problems.update(found.failed)
+        found = self.matching.step(after, upto, now)
+        if found.asked:
+            self._costs.share(found.asked, (perf_counter() - began) * 1000)
         return found
 
     def _feed(self, due: Sequence[str], now: datetime, held: Held, problems: dict[str, QueryError]) -> None:
@@ -244,7 +283,9 @@ class Judge:
         if look.holding is None:
             return False
         before = self._said.get(id_)
-        return bool(before is None or look.holding or held.get(id_) or look.no_data or before.no_data)
+        if before is None or look.holding or look.no_data or held.get(id_):
+            return True
+        return bool(before.holding or before.no_data)  # what is pending is not among the held
 
     def _standing(self, id_: str, look: Look, now: datetime) -> Standing:
         """With examples of what has just begun to hold."""

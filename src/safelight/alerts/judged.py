@@ -52,6 +52,17 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """An event that ends what a match rule told of: every alert about the same thing (no label of both differs) whose
+    last event is older."""
+
+    rule: Rule
+    labels: Mapping[str, str]
+    last_at: datetime
+    last_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Judged:
     """One step. `late`: events that came too late to fire. `failed`: rules that could not be judged, and why."""
 
@@ -59,3 +70,6 @@ class Judged:
     standing: tuple[Standing, ...] = ()
     late: int = 0
     failed: tuple[tuple[str, QueryError], ...] = ()
+    cleared: tuple[Cleared, ...] = ()
+    skipped: tuple[tuple[str, int], ...] = ()
+    """Rules that went on without having been asked about so many events."""

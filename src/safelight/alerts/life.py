@@ -14,20 +14,22 @@ from typing import Any, Final
 
 from ..errors import QueryError, StoreError
 from .alert import Alert, Mute, first_due, opened
-from .database import Database, micros
+from .condition import Emptied
+from .database import Database
 from .flaps import Flaps
-from .group import COLLECT, ESCALATED, FLAPPING, OVERNIGHT, STABLE, USUAL, Message, ripe
-from .judged import Hit, Holding, Judged, Standing
-from .mutes import ACKNOWLEDGED, INHIBITED, SILENCE, Mutes
+from .folding import FIRING_MAX, fewer, folded
+from .group import COLLECT, ESCALATED, FLAPPING, STABLE, USUAL, Message, ripe
+from .inhibit import same_thing
+from .judged import Cleared, Hit, Holding, Judged, Standing
+from .mutes import ACKNOWLEDGED, INHIBITED, QUIET_HOURS, SILENCE, Mutes
 from .notification import FIRING, PENDING, RESOLVED
+from .overnight import morning, overnight
 from .quiet import Quiet
 from .rule import Rule
 from .silences import Silence, Silences
 from .state import State
 from .when import parse
 
-FIRING_MAX: Final = 1_000
-"""Alerts of one rule that fire at once. Beyond it, further ones are counted on one alert for their service."""
 FIGURES_EVERY: Final = timedelta(seconds=15)
 """A condition that still holds has its new figures written down this often."""
 
@@ -41,7 +43,13 @@ class Step:
     """Told as firing: first, again, escalated."""
     hushed: list[Alert] = field(default_factory=list)
     """Kept without being told, for a reason that is new."""
+    unheard: list[Alert] = field(default_factory=list)
+    """Those of them that are kept only for the hour or because they flap: to be repaired all the same."""
+    goes_on: list[Alert] = field(default_factory=list)
+    """Happened again while they are kept for that."""
     over: list[Alert] = field(default_factory=list)
+    ended: list[Alert] = field(default_factory=list)
+    """Those of them of whose end nobody is told."""
 
 
 class Life:
@@ -81,13 +89,15 @@ class Life:
 
     def stirs(self, judged: Judged, now: datetime) -> bool:
         """Whether what was judged changes anything."""
-        return bool(judged.hits or judged.late) or any(self._differs(standing, now) for standing in judged.standing)
+        if judged.hits or judged.late or any(self._ended(one, {}) for one in judged.cleared):
+            return True
+        return any(self._differs(standing, now) for standing in judged.standing)
 
     def next_change(self) -> datetime | None:
         """When something happens by itself, if nothing happens before."""
         coming = self.state.coming()
         if "held" in coming:
-            coming["held"] = self._morning(coming["held"])
+            coming["held"] = morning(self.mutes, coming["held"])
         return min(coming.values(), default=None)
 
     def advance(self, judged: Judged, now: datetime) -> Step:
@@ -98,6 +108,7 @@ class Life:
             self._turn_silences(now)
         for hit in judged.hits:
             self._observe(hit, now)
+        self._clear(judged, now)
         for standing in judged.standing:
             self._stand(standing, now)
         for what, act in (("ready", self._fire), ("quiet", self._resolve), ("unanswered", self._escalate)):
@@ -108,9 +119,13 @@ class Life:
             self._settle(now)
         for alert in self.state.reached("due", now):
             self._tell(alert, now, USUAL)
-        if "held" in coming and self._morning(coming["held"]) <= now:
-            step.messages.extend(self._overnight(now))
+        if "held" in coming and morning(self.mutes, coming["held"]) <= now:
+            for message in overnight(self._db, self.state, self.mutes, self.rules, now):
+                step.messages.append(message)
+                step.told.extend(alert for alert in message.alerts if alert.status == FIRING)
         step.messages.extend(ripe(self._db, self.state, now, self._collect))
+        for message in step.messages:
+            self._forget_what_is_done(message, now)
         return step
 
     def retire(self, now: datetime) -> list[Alert]:
@@ -118,7 +133,10 @@ class Life:
         retired = []
         for alert in self.state.all_live():
             rule = self.rules.get(alert.rule)
-            if (alert.standing or alert.status == PENDING) and not (rule and _same(rule, alert.why)):
+            if rule and _same(rule, alert.why):
+                if alert.resolve_at is None and not alert.standing and not rule.clear:
+                    self.state.save(replace(alert, resolve_at=now + rule.resolve_after), alert)
+            elif alert.standing or alert.status == PENDING or alert.resolve_at is None:
                 if alert.status == PENDING:
                     self.state.drop(alert)
                 else:
@@ -187,19 +205,54 @@ class Life:
         rule, labels = hit.rule, hit.labels
         known = self.state.live(rule.id, labels)
         if known is None and self.state.count_of(rule.id) >= FIRING_MAX:
-            labels = _folded(labels)
+            labels = folded(labels)
             known = self.state.live(rule.id, labels)
         if known:
-            self.state.save(known.seen_again(rule, hit.count, hit.last_at, now, hit.events, hit.value), known)
+            seen = known.seen_again(rule, hit.count, hit.last_at, now, hit.events, hit.value)
+            self.state.save(seen, known)
+            if rule.then and seen.muted and _repaired_unheard(self.mutes.reason(seen, now)):
+                self._step.goes_on.append(seen)
             return
         facts = {"count": hit.count, "started_at": hit.first_at, "last_at": hit.last_at, "value": hit.value}
         self._open(rule, labels, now, events=hit.events, ends_by_quiet=True, **facts)
+
+    def _clear(self, judged: Judged, now: datetime) -> None:
+        """What `clear` of a match ends is over at once; what nobody was told of yet is told first, for it happened."""
+        newest: dict[str, int] = {}
+        for hit in judged.hits if judged.cleared else ():
+            if known := self.state.live(hit.rule.id, hit.labels):
+                newest[known.identity] = max(hit.last_seq, newest.get(known.identity, 0))
+        for cleared in judged.cleared:
+            for alert in self._ended(cleared, newest):
+                if alert.due_at is not None and alert.due_at <= now and not alert.heard:
+                    self._tell(alert, now, USUAL)
+                self._resolve(self.state.live_as(alert.identity) or alert, now)
+
+    def _ended(self, cleared: Cleared, newest: Mapping[str, int]) -> list[Alert]:
+        """What it ends. `newest`: the last event of those that happened in this step."""
+        end = cleared.last_at, cleared.last_seq
+        return [
+            alert
+            for alert in self.state.of_rule(cleared.rule.id)
+            if (alert.last_at, newest.get(alert.identity, 0)) < end and same_thing(cleared.labels, alert.labels)
+        ]
+
+    def _forget_what_is_done(self, message: Message, now: datetime) -> None:
+        """What happens once and is over, such as an emptied queue, fires no more once it is told, without a word."""
+        for alert in message.alerts if message.status == FIRING else ():
+            known = self.state.live_as(alert.identity)
+            if known and known.status == FIRING and self._happens_once(known):
+                self.state.save(known.resolved(now), known)
+
+    def _happens_once(self, alert: Alert) -> bool:
+        rule = self.rules.get(alert.rule)
+        return rule is not None and isinstance(rule.when, Emptied)
 
     def _stand(self, standing: Standing, now: datetime) -> None:
         if standing.no_data:
             return  # nobody knows whether it is over
         rule, held = standing.rule, set()
-        for holding in self._holding(standing):
+        for holding in fewer(standing.holding):
             known = self.state.live(rule.id, holding.labels)
             if known is None:
                 facts = {"count": holding.count, "started_at": now, "last_at": now, "value": holding.value}
@@ -210,18 +263,6 @@ class Life:
         for alert in self.state.of_rule(rule.id):
             if alert.standing and alert.identity not in held:
                 self._resolve(alert, now)
-
-    def _holding(self, standing: Standing) -> Iterable[Holding]:
-        """All of them; beyond FIRING_MAX those of one service as one, with the sum of their counts."""
-        if len(standing.holding) <= FIRING_MAX:
-            return standing.holding
-        kept = list(standing.holding[:FIRING_MAX])
-        folded: dict[frozenset[tuple[str, str]], Holding] = {}
-        for holding in standing.holding[FIRING_MAX:]:
-            labels = _folded(holding.labels)
-            known = folded.get(key := frozenset(labels.items()))
-            folded[key] = replace(holding, labels=labels, count=holding.count + (known.count if known else 0))
-        return [*kept, *folded.values()]
 
     def _differs(self, standing: Standing, now: datetime) -> bool:
         if standing.no_data:
@@ -279,6 +320,8 @@ class Life:
             over = replace(over, number=over.number + 1, muted=mute, flapping=until is not None)
             self.state.save(over, alert)
             self.state.record(over, now, mute=mute)
+        if mute:
+            self._step.ended.append(over)
         if flaps:
             self._flap(over, now)
         if self.mutes.inhibition.inhibits(alert.rule):
@@ -289,7 +332,7 @@ class Life:
         likely to be over in a moment too."""
         for alert in self.state.all_live():
             if alert.muted and (alert.muted.by, alert.muted.ref) == (INHIBITED, cause.id):
-                free = alert.unmuted(now) if alert.standing else replace(alert, muted=None)
+                free = replace(alert, muted=None) if alert.resolve_at else alert.unmuted(now)
                 self.state.save(free, alert)
 
     def _escalate(self, alert: Alert, now: datetime) -> None:
@@ -303,6 +346,8 @@ class Life:
         number = alert.number + 1
         if mute:
             flapping = replace(alert, number=number, flapping=True, due_at=None, muted=mute)
+            if _repaired_unheard(mute):
+                self._step.unheard.append(flapping)
         else:
             flapping = replace(alert, number=number, flapping=True, due_at=None, heard=True, told_at=now)
             self._step.told.append(flapping)
@@ -336,43 +381,13 @@ class Life:
         if hushed.number != alert.number:
             self.state.record(hushed, now, kind=kind, mute=mute)
             self._step.hushed.append(hushed)
-
-    def _morning(self, since: datetime) -> datetime:
-        """When what is held since then is told."""
-        return self.mutes.quiet_until(since) or since
-
-    def _overnight(self, now: datetime) -> Iterator[Message]:
-        """At the end of quiet hours, or as soon after it as we can: what they held back, in one message. What somebody
-        acknowledged or silenced since is left out."""
-        key = f"overnight.{micros(now)}"
-        listed = []
-        for _, alert in self.state.held_over():
-            over = alert.status == RESOLVED
-            why = self.mutes.reason_when_over if over else self.mutes.reason
-            mute = why(alert, now, quiet=False)
-            left_out = mute or (over and alert.acknowledged_at)
-            self._db.change("close_held", alert=alert.id, message="" if left_out else key)
-            if mute and not over:
-                hushed = alert.hushed(mute)
-                self.state.save(hushed, alert)
-                self.state.record(hushed, now, mute=mute)
-            elif not left_out:
-                listed.append(alert if over else self._told_overnight(alert, key, now))
-        if listed:
-            status = FIRING if any(alert.status == FIRING for alert in listed) else RESOLVED
-            yield Message(key, OVERNIGHT, status, tuple(listed), OVERNIGHT)
-
-    def _told_overnight(self, alert: Alert, key: str, now: datetime) -> Alert:
-        told = alert.told(now, self.rules.get(alert.rule))
-        self.state.save(told, alert)
-        self.state.record(told, now, kind=OVERNIGHT)
-        self._db.change("close_message", message=key, alert=told.id, number=told.number)
-        self._step.told.append(told)
-        return told
+            if _repaired_unheard(mute):
+                self._step.unheard.append(hushed)
 
 
-def _folded(labels: Mapping[str, str]) -> dict[str, str]:
-    return {name: value for name, value in labels.items() if name == "service"}
+def _repaired_unheard(mute: Mute | None) -> bool:
+    """Whether a machine is to help although no person is called: a card is as hot at night."""
+    return mute is not None and mute.by in {QUIET_HOURS, FLAPPING}
 
 
 def _figures_differ(alert: Alert, holding: Holding, now: datetime) -> bool:

@@ -55,6 +55,12 @@ class Noted:
             reason = error.render(self._language)
             self._say(Name.RULE_FAILED, "ERROR", self._text("alerts.rule_failed", rule=id_, reason=reason), rule=id_)
 
+    def skipped(self, rules: Iterable[tuple[str, int]]) -> None:
+        """Rules that went on without having been asked about so many events."""
+        for id_, count in rules:
+            said = self._text("alerts.rule_skipped", rule=id_, count=f"{count:,}")
+            self._say(Name.RULE_FAILED, "ERROR", said, rule=id_, skipped=count)
+
     def no_data(self, rules: Iterable[str]) -> None:
         """Rules that have nothing to judge by since now."""
         for id_ in rules:
@@ -85,6 +91,15 @@ class Noted:
         if rest:
             said = self._text("alerts.many_fired", count=len(rest), rule=rest[0].rule)
             self._say(Name.ALERT_FIRED, "INFO", said, **_about_many(rest), muted=rest[0].muted and rest[0].muted.by)
+
+    def ended(self, alerts: Sequence[Alert], rules: Mapping[str, Rule]) -> None:
+        """Over, and nobody is told of that either."""
+        for alert in alerts[:EACH_MAX]:
+            muted = alert.muted.by if alert.muted else None
+            self._say(Name.ALERT_RESOLVED, "INFO", self._title(alert, rules), **_about(alert), muted=muted)
+        if rest := alerts[EACH_MAX:]:
+            said = self._text("alerts.many_resolved", count=len(rest), rule=rest[0].rule)
+            self._say(Name.ALERT_RESOLVED, "INFO", said, **_about_many(rest), muted=rest[0].muted and rest[0].muted.by)
 
     def given_up(self, letters: Iterable[Letter]) -> None:
         """Messages that no channel took."""

@@ -31,7 +31,9 @@ CREATE TABLE IF NOT EXISTS outbox (
   apart INTEGER NOT NULL DEFAULT 0, -- failed: to be told on its own
   UNIQUE (message, channel)
 ) STRICT;
+-- For both, statements about `waiting` say this condition too; without being told, SQLite reads what was sent as well.
 CREATE INDEX IF NOT EXISTS outbox_open ON outbox (channel, id) WHERE status IN ('waiting', 'sending');
+CREATE INDEX IF NOT EXISTS outbox_groups ON outbox (channel, group_key, id) WHERE status IN ('waiting', 'sending');
 CREATE INDEX IF NOT EXISTS outbox_changed ON outbox (channel, at);
 CREATE TABLE IF NOT EXISTS attempts (
   letter INTEGER NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
@@ -53,34 +55,42 @@ INSERT INTO outbox (message, channel, group_key, severity, notification, status,
 VALUES (:message, :channel, :group_key, :severity, :notification, 'waiting', :now, :expires_at, :now, :now);
 
 -- name: waiting_count
-SELECT count(*) FROM outbox WHERE channel = :channel AND status = 'waiting';
+-- With those being sent, 200 at most: so an index alone answers.
+SELECT count(*) FROM outbox INDEXED BY outbox_open WHERE channel = :channel AND status IN ('waiting', 'sending');
 
 -- name: least_wanted
-SELECT * FROM outbox WHERE channel = :channel AND status = 'waiting' ORDER BY severity, id LIMIT 1;
+SELECT * FROM outbox INDEXED BY outbox_open
+WHERE channel = :channel AND status IN ('waiting', 'sending') AND status = 'waiting'
+ORDER BY severity, id LIMIT 1;
 
 -- name: recover
 -- What was being sent when the last process died: nobody knows whether it arrived.
 UPDATE outbox SET status = 'waiting', may_repeat = 1, next_at = :now, at = :now WHERE status = 'sending';
 
 -- name: expired
-SELECT * FROM outbox WHERE status = 'waiting' AND expires_at <= :now ORDER BY id;
+SELECT * FROM outbox INDEXED BY outbox_open
+WHERE status IN ('waiting', 'sending') AND status = 'waiting' AND expires_at <= :now ORDER BY id;
 
 -- name: claimable
 -- What is due: the most severe first, then by age; after four attempts a message lets all others go first.
 -- Never one whose group has an older message waiting: a "resolved" does not overtake.
-SELECT * FROM outbox o
-WHERE channel = :channel AND status = 'waiting' AND next_at <= :now AND expires_at > :now AND NOT EXISTS (
-  SELECT 1 FROM outbox e WHERE e.channel = o.channel AND e.group_key = o.group_key AND e.id < o.id
-  AND e.status IN ('waiting', 'sending') AND e.expires_at > :now AND (e.batch IS NULL OR e.batch IS NOT o.batch))
-ORDER BY attempts > 3, severity DESC, next_at, id LIMIT 1;
+SELECT * FROM outbox WHERE id = (
+  SELECT id FROM outbox o INDEXED BY outbox_open
+  WHERE channel = :channel AND status IN ('waiting', 'sending') AND status = 'waiting' AND next_at <= :now
+  AND expires_at > :now AND NOT EXISTS (
+    SELECT 1 FROM outbox e WHERE e.channel = o.channel AND e.group_key = o.group_key AND e.id < o.id
+    AND e.status IN ('waiting', 'sending') AND e.expires_at > :now AND (e.batch IS NULL OR e.batch IS NOT o.batch))
+  ORDER BY attempts > 3, severity DESC, next_at, id LIMIT 1);
 
 -- name: in_line
 -- What waits for a channel, oldest first; what it is needs no reading to decide what is told together.
 SELECT id, group_key, next_at, batch, apart FROM outbox
-WHERE channel = :channel AND status = 'waiting' AND expires_at > :now ORDER BY id;
+WHERE channel = :channel AND status IN ('waiting', 'sending') AND status = 'waiting' AND expires_at > :now ORDER BY id;
 
 -- name: of_batch
-SELECT * FROM outbox WHERE channel = :channel AND batch = :batch AND status = 'waiting' AND expires_at > :now ORDER BY id;
+SELECT * FROM outbox
+WHERE channel = :channel AND status IN ('waiting', 'sending') AND batch = :batch AND status = 'waiting'
+AND expires_at > :now ORDER BY id;
 
 -- name: letter
 SELECT * FROM outbox WHERE id = :id;
@@ -89,7 +99,8 @@ SELECT * FROM outbox WHERE id = :id;
 UPDATE outbox SET batch = :batch WHERE id = :id;
 
 -- name: next_letter
-SELECT min(next_at) FROM outbox WHERE channel = :channel AND status = 'waiting' AND next_at > :now AND expires_at > :now;
+SELECT min(next_at) FROM outbox INDEXED BY outbox_open
+WHERE channel = :channel AND status IN ('waiting', 'sending') AND status = 'waiting' AND next_at > :now AND expires_at > :now;
 
 -- name: claim
 UPDATE outbox SET status = 'sending', attempts = attempts + 1, at = :now WHERE id = :id AND status = 'waiting';
@@ -119,7 +130,8 @@ SELECT count(*) FROM attempts WHERE letter = :id AND outcome IN ('postponed', 'i
 
 -- name: hurry_group
 UPDATE outbox SET next_at = :now
-WHERE channel = :channel AND group_key = :group_key AND status = 'waiting' AND next_at > :now;
+WHERE channel = :channel AND group_key = :group_key AND status IN ('waiting', 'sending') AND status = 'waiting'
+AND next_at > :now;
 
 -- name: hurry_channel
 -- Before the success is written down: a message that failed also before the last one fails by its own fault.
@@ -170,7 +182,7 @@ UPDATE channels SET broken_told = 1, version = :version WHERE name = :name;
 -- name: outbox_change
 -- When something happens to the outbox by itself: a message expires, a channel broke and nobody knows.
 SELECT min(at) FROM (
-  SELECT min(expires_at) AS at FROM outbox WHERE status = 'waiting'
+  SELECT min(expires_at) AS at FROM outbox WHERE status IN ('waiting', 'sending') AND status = 'waiting'
   UNION ALL SELECT min(broken_at) FROM channels WHERE broken_at IS NOT NULL AND broken_told = 0
 );
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, Final
 
 from ..query.compile import where
@@ -17,7 +19,7 @@ from .condition import Match
 from .database import at
 from .evaluate import JUDGED, LABELS, both
 from .judge import examples as found_examples
-from .judged import Hit, Judged, Standing
+from .judged import Cleared, Hit, Judged, Standing
 from .rule import Rule
 from .watch import DAY, PERIOD, Labels, Look, Watch, moment, us
 from .watch.columns import key_of, parts_of
@@ -108,14 +110,18 @@ def _judged(rule: Rule, look: Look) -> Judged:
 def _matches(store: Store, rule: Rule, start: datetime, end: datetime) -> Iterator[tuple[datetime, Judged]]:
     """Matches are said at once; here, at the end of their 5 s, all of the same labels together."""
     assert isinstance(rule.when, Match)  # noqa: S101 - the caller looks
-    wanted = both(JUDGED, where(rule.when.filter, end))
+    happens = where(rule.when.filter, end)
+    ends = where(rule.clear.filter, end) if isinstance(rule.clear, Match) else Sql("FALSE")
+    either = Sql(f"({happens.text}) OR ({ends.text})", happens.parameters + ends.parameters)
+    wanted = both(JUDGED, either)
     key = key_of(LABELS)
     text = (
-        f"SELECT epoch_us(timestamp) // {PERIOD} AS tick, {key.text} AS key, count(*) AS count,"  # noqa: S608
+        f"SELECT epoch_us(timestamp) // {PERIOD} AS tick, {key.text} AS key,"  # noqa: S608
+        f" coalesce(({happens.text}), false) AS happens, coalesce(({ends.text}), false) AS ends, count(*) AS count,"
         " min(timestamp) AS first_at, max(timestamp) AS last_at, min(seq) AS first_seq, max(seq) AS last_seq"
-        f" FROM events WHERE {wanted.text} GROUP BY 1, 2 ORDER BY 1, first_seq LIMIT {HITS_MAX}"
+        f" FROM events WHERE {wanted.text} GROUP BY 1, 2, 3, 4 ORDER BY 1, first_seq LIMIT {HITS_MAX}"
     )
-    sql = Sql(text, (*key.parameters, *wanted.parameters))
+    sql = Sql(text, (*key.parameters, *either.parameters, *wanted.parameters))
     day = timedelta(days=1)
     begin = start
     while begin < end:
@@ -126,15 +132,14 @@ def _matches(store: Store, rule: Rule, start: datetime, end: datetime) -> Iterat
 
 
 def _by_tick(rule: Rule, answer: Any) -> Iterator[tuple[datetime, Judged]]:
-    hits: list[Hit] = []
-    tick = 0
-    for row in answer.to_pylist():
-        if hits and row["tick"] != tick:
-            yield at((tick + 1) * PERIOD), Judged(tuple(hits))
-            hits = []
-        tick = row["tick"]
-        labels = {name: value for name, value in zip(LABELS, parts_of(row["key"]), strict=True) if value is not None}
-        times = row["first_at"], row["last_at"], row["first_seq"], row["last_seq"]
-        hits.append(Hit(rule, labels, row["count"], *times))
-    if hits:
-        yield at((tick + 1) * PERIOD), Judged(tuple(hits))
+    for tick, rows in groupby(answer.to_pylist(), itemgetter("tick")):
+        hits, cleared = [], []
+        for row in rows:
+            parts = zip(LABELS, parts_of(row["key"]), strict=True)
+            labels = {name: value for name, value in parts if value is not None}
+            if row["happens"]:
+                times = row["first_at"], row["last_at"], row["first_seq"], row["last_seq"]
+                hits.append(Hit(rule, labels, row["count"], *times))
+            if row["ends"]:
+                cleared.append(Cleared(rule, labels, row["last_at"], row["last_seq"]))
+        yield at((tick + 1) * PERIOD), Judged(tuple(hits), cleared=tuple(cleared))

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ..store import Store
 from .broken import broken, message_key
+from .content.urls import links
 from .database import at
 from .group import Message
 from .life import Life
@@ -90,11 +91,11 @@ class Posting:
         return bool(found), pushed_out
 
     def announce(self, key: str, build: Callable[[Target], Notification | None]) -> list[Letter]:
-        """A message of ours, for every channel for which there is one."""
+        """A message of ours, for every channel for which there is one. About an alert, it leads to it and its run."""
         pushed_out = []
         for target in self._targets:
             if note := build(target):
-                pushed_out += self._outbox.put(note, key, target.name, f"announce.{key}")
+                pushed_out += self._outbox.put(self._leading(note), key, target.name, f"announce.{key}")
         return pushed_out
 
     def revive(self) -> None:
@@ -103,6 +104,13 @@ class Posting:
             row = self._outbox.channel(target.name)
             if row and row["broken_at"] is not None and row["broken_told"] and row["version"] != target.version:
                 self._outbox.enable(target.name)
+
+    def _leading(self, note: Notification) -> Notification:
+        alert = None if note.links else self._life.state.alert(note.id)
+        if alert is None:
+            return note
+        found = links([alert], self._life.rules.get(alert.rule), self._given["base_url"])
+        return replace(note, links={name: url for name, url in found.items() if name in {"alert", "run"}})
 
     def _part(self, message: Message, target: Target, now: datetime) -> Message | None:
         """What of it this channel is to be told: of what is over, only what it was told of."""

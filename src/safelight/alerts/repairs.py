@@ -45,8 +45,8 @@ class Repairs:
         """Counts up whenever there may be something to do."""
 
     def begin(self, alert: Alert, rule: Rule) -> None:
-        """An alert is told, for the first time or once more: its next step is to be tried. Inside the caller's
-        transaction."""
+        """An alert is told, for the first time or once more, or would be by day: its next step is to be tried.
+        Inside the caller's transaction."""
         if not rule.then:
             return
         last = self._db.row("repair_newest_of", alert=alert.id)
@@ -61,6 +61,18 @@ class Repairs:
             self._db.change("repair_did_not_help", id=last["id"])
         self._db.change("repair_forget", before=self._now() - KEEP_FOR)
         self.changes += 1
+
+    def go_on(self, alert: Alert, rule: Rule) -> None:
+        """It happened again, and nobody is told for the hour or because it flaps: its next step is to be tried once the
+        last one had the rule's `repeat` to help. Inside the caller's transaction."""
+        last = self._db.row("repair_newest_of", alert=alert.id)
+        if last is not None and self._now() - at(last["created_at"]) >= rule.repeat:
+            self.begin(alert, rule)
+
+    def hushed(self, repair: Repair) -> str | None:
+        """Why nobody is told of its alert: the reason of `mutes`."""
+        reason = self._db.value("repair_hushed", alert=repair.cause.alert)
+        return None if reason is None else str(reason)
 
     def over(self, alert: Alert) -> None:
         """An alert is over: what waits is called off, what is in force is to be taken back. Inside the caller's

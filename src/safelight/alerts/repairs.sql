@@ -47,6 +47,9 @@ CREATE TABLE IF NOT EXISTS processes (
 INSERT INTO repairs (id, alert, rule, severity, labels, runs, step, rest, channels, status, forced, subject, created_at)
 VALUES (:id, :alert, :rule, :severity, :labels, :runs, :step, :rest, :channels, 'waiting', :forced, :subject, :now);
 
+-- name: repair_hushed
+SELECT muted_by FROM alerts WHERE id = :alert;
+
 -- name: repair_newest_of
 SELECT * FROM repairs WHERE alert = :alert ORDER BY number DESC LIMIT 1;
 

@@ -68,7 +68,8 @@ class Rule(BaseModel):
     when: When
     """The condition, in one line."""
     clear: When | None = None
-    """When it is over, in the same form with another figure; by default when `when` no longer holds."""
+    """When it is over, in the same form with another figure, or for `any FILTER` the events that end it: those about
+    the same service and instance. By default when `when` no longer holds."""
     lasting: Duration | None = Field(default=None, alias="for")
     """How long the condition must hold without a break before there is an alert; until then it is pending."""
     severity: int = Field(default=2, ge=1, le=3)
@@ -76,7 +77,8 @@ class Rule(BaseModel):
     repeat: Duration = timedelta(minutes=5)
     """The same alert is told at most this often; what happens in between is counted."""
     resolve_after: Duration = timedelta(minutes=10)
-    """A match is over when nothing more happened for this long; a window when its condition no longer holds."""
+    """A match without `clear` is over when nothing more happened for this long; a window when its condition no longer
+    holds."""
     enabled: bool = True
     """`false` keeps the rule in the file without judging it."""
     shadow: bool = False
@@ -99,7 +101,7 @@ class Rule(BaseModel):
     @field_validator("clear")
     @classmethod
     def _fits(cls, clear: Condition | None, info: ValidationInfo) -> Condition | None:
-        """Only what `clear` says of the figure may differ from `when`, and not both may hold."""
+        """Only what `clear` says of the figure may differ from `when`, and not both may hold; a match has a match."""
         when = info.data.get("when")  # absent when it is a mistake itself
         if clear is not None and when is not None and not clears(clear, when):
             error = QueryError("alerts.when_clear", query=str(clear))

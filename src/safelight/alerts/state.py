@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from .alert import Alert, Mute, identity
 from .database import Database, at, micros, moment
+from .debts import Debt
 from .notification import FIRING, RESOLVED
 
 KEEP_FOR: Final = timedelta(days=30)
@@ -72,6 +73,20 @@ class State:
             late=progress.late,
         )
 
+    def debts(self) -> dict[str, Debt]:
+        """What match rules owe."""
+        return {
+            row["rule"]: Debt(row["after_seq"], at(row["since"]), at(row["stuck_since"]), at(row["stuck_since"]))
+            for row in self._db.rows("debts")
+        }
+
+    def save_debts(self, debts: Mapping[str, Debt]) -> None:
+        """Remember it."""
+        self._db.change("forget_debts")
+        for rule, debt in debts.items():
+            about = {"after_seq": debt.after_seq, "since": debt.since, "stuck_since": debt.stuck_since}
+            self._db.change("add_debt", rule=rule, **about)
+
     def live(self, rule: str, labels: Mapping[str, str]) -> Alert | None:
         """The alert of this rule and labels that is pending or fires."""
         return self._live.get(identity(rule, labels))
@@ -97,11 +112,12 @@ class State:
         return [alert for rule in sorted(rules) for alert in self.of_rule(rule) if alert.status == FIRING]
 
     def held(self) -> dict[str, list[frozenset[tuple[str, str]]]]:
-        """By rule: the labels of its alerts that stand until their condition no longer holds."""
+        """By rule: the labels of its alerts that fire until their condition no longer holds. `clear` says nothing of
+        one that is pending."""
         return {
             rule: found
             for rule, alerts in self._by_rule.items()
-            if (found := [frozenset(alert.labels.items()) for alert in alerts.values() if alert.standing])
+            if (found := [frozenset(alert.labels.items()) for alert in alerts.values() if _fires_on(alert)])
         }
 
     def add(self, alert: Alert) -> None:
@@ -239,6 +255,10 @@ class State:
         if known is not None and known.id == alert.id:
             del self._live[alert.identity]
             del self._by_rule[alert.rule][alert.identity]
+
+
+def _fires_on(alert: Alert) -> bool:
+    return alert.standing and alert.status == FIRING
 
 
 def _json(value: Any) -> str:

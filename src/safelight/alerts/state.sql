@@ -6,6 +6,12 @@ CREATE TABLE IF NOT EXISTS progress (
   observed_at INTEGER NOT NULL,     -- last time that was confirmed
   late INTEGER NOT NULL             -- matches that came too late to fire
 ) STRICT;
+CREATE TABLE IF NOT EXISTS debts (
+  rule TEXT PRIMARY KEY,            -- a match rule that could not be judged
+  after_seq INTEGER NOT NULL,       -- it was judged up to here
+  since INTEGER NOT NULL,
+  stuck_since INTEGER NOT NULL      -- when it last got on
+) STRICT;
 CREATE TABLE IF NOT EXISTS alerts (
   id TEXT PRIMARY KEY,
   rule TEXT NOT NULL,
@@ -78,6 +84,15 @@ INSERT INTO progress VALUES (1, :evaluated_seq, :observed_since, :observed_at, :
 ON CONFLICT (only_row) DO UPDATE SET
   evaluated_seq = excluded.evaluated_seq, observed_since = excluded.observed_since,
   observed_at = excluded.observed_at, late = excluded.late;
+
+-- name: debts
+SELECT * FROM debts;
+
+-- name: forget_debts
+DELETE FROM debts;
+
+-- name: add_debt
+INSERT INTO debts VALUES (:rule, :after_seq, :since, :stuck_since);
 
 -- name: live
 SELECT * FROM alerts WHERE status <> 'resolved' ORDER BY rowid;

@@ -66,8 +66,8 @@ class TemplateMistake(ConfigError):
         self.line = line
 
 
-def check_template(text: str) -> None:
-    """Raises TemplateMistake, with the line, for a template that could not make any message."""
+def check_template(text: str, known: frozenset[str] = KNOWN) -> None:
+    """Raises TemplateMistake, with the line, for a template that could not make any message of what is `known`."""
     environment = _environment()
     try:
         tree = environment.parse(text)
@@ -76,28 +76,54 @@ def check_template(text: str) -> None:
         raise TemplateMistake("alerts.template_syntax", line=error.lineno, reason=error.message or "") from error
     for node in _refused(tree):
         raise TemplateMistake("alerts.template_refused", line=node.lineno, what=_word(node))
-    unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - KNOWN)
+    unknown = sorted(meta.find_undeclared_variables(environment.parse(text)) - known)
     if unknown:
         line = _line_of(environment.parse(text), unknown[0])
-        known = ", ".join(sorted(KNOWN))
-        raise TemplateMistake("alerts.template_unknown", line=line, name=unknown[0], known=known)
+        raise TemplateMistake("alerts.template_unknown", line=line, name=unknown[0], known=", ".join(sorted(known)))
 
 
 def written(text: str, values: Mapping[str, Any]) -> str:
-    """What the template says. Raises TemplateMistake when it breaks."""
+    """What the template says, cut at `OUTPUT_MAX`. Raises TemplateMistake when it breaks."""
     try:
         check_template(text)
-        pieces, length, end = [], 0, time.monotonic() + TIME_MAX_S
-        for piece in _environment().from_string(text).generate(dict(values)):
-            pieces.append(piece[: OUTPUT_MAX - length])
-            length += len(piece)
-            if length >= OUTPUT_MAX or time.monotonic() > end:
-                break
-    except TemplateMistake:
-        raise
-    except (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, MemoryError, RecursionError) as error:
-        raise TemplateMistake("alerts.template_broke", line=_broke_at(error), reason=str(error)) from error
-    return "".join(pieces)
+        return _made(text, values, OUTPUT_MAX)[0]
+    except _BREAKS as error:
+        raise _broken(error) from error
+
+
+def whole(text: str, values: Mapping[str, Any], most: int) -> str:
+    """The same of a template that is good for nothing when it is cut, such as JSON: at most `most` characters.
+
+    Raises TemplateMistake when it breaks, or does not end in time.
+    """
+    try:
+        check_template(text, frozenset(values))
+        made, ended = _made(text, values, most)
+    except _BREAKS as error:
+        raise _broken(error) from error
+    if not ended:
+        raise TemplateMistake("alerts.template_endless", line=1, limit=f"{most:,}", seconds=TIME_MAX_S)
+    return made
+
+
+_BREAKS: Final = (TemplateError, ArithmeticError, TypeError, ValueError, LookupError, MemoryError, RecursionError)
+
+
+def _made(text: str, values: Mapping[str, Any], most: int) -> tuple[str, bool]:
+    """As much of it as there may be, and whether that is all."""
+    pieces, length, end = [], 0, time.monotonic() + TIME_MAX_S
+    for piece in _environment().from_string(text).generate(dict(values)):
+        pieces.append(piece[: most - length])
+        length += len(piece)
+        if length > most or time.monotonic() > end:
+            return "".join(pieces), False
+    return "".join(pieces), True
+
+
+def _broken(error: Exception) -> TemplateMistake:
+    if isinstance(error, TemplateMistake):
+        return error
+    return TemplateMistake("alerts.template_broke", line=_broke_at(error), reason=str(error))
 
 
 class _Environment(ImmutableSandboxedEnvironment):
@@ -120,9 +146,9 @@ class _Environment(ImmutableSandboxedEnvironment):
 
 @cache
 def _environment() -> _Environment:
-
     environment = _Environment(autoescape=False, loader=None, undefined=ChainableUndefined, keep_trailing_newline=False)
     environment.globals.clear()
+    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
     for name in _TOO_POWERFUL:
         environment.filters.pop(name, None)
     return environment
@@ -141,7 +167,6 @@ def _refused(tree: nodes.Template) -> Iterator[nodes.Node]:
 
 
 def _deep(node: nodes.Node, depth: int) -> Iterator[nodes.Node]:
-
     for child in node.iter_child_nodes():
         inner = depth + isinstance(child, nodes.For)
         if inner > DEEP_MAX or (isinstance(child, nodes.For) and child.recursive):
@@ -159,7 +184,6 @@ def _word(node: nodes.Node) -> str:
 
 
 def _line_of(tree: nodes.Template, name: str) -> int:
-
     return next((node.lineno for node in tree.find_all(nodes.Name) if node.name == name and node.ctx == "load"), 1)
 
 

@@ -44,6 +44,9 @@ from .condition import (
 from .mask import masked
 from .words import Words
 
+WHEN_MAX: Final = 2_000
+"""Characters of a line: reading one takes time with the square of its length, 0.1 s for this much of one word."""
+
 _FIELD: Final = r"[^\W\d][\w.@-]*"
 _OF: Final = r"(?:\s+of\s+(?P<filter>\S.*?))?"
 _BY: Final = rf"(?:\s+by\s+(?P<by>{_FIELD}(?:\s*,\s*{_FIELD})*))?"
@@ -60,6 +63,8 @@ def parse(when: str) -> Condition:
     Raises QueryError with the place of the mistake: a line of no known form, a filter, a field, a figure or a duration
     that cannot be read or lacks its unit.
     """
+    if len(when) > WHEN_MAX:
+        raise QueryError("alerts.when_long", limit=f"{WHEN_MAX:,}", found=f"{len(when):,}")
     line = masked(when)
     for form in _FORMS:
         if found := form.whole.fullmatch(line):

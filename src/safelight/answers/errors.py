@@ -197,6 +197,6 @@ def _ends(store: Store, asked: Asked) -> tuple[datetime, datetime]:
     """Bars need both ends of the time; without a start it begins with the first event."""
     figures = store.figures()
     now = asked.now.astimezone(UTC)
-    last = asked.span.end or max(now, figures.newest or now) + INSTANT
+    last = max(asked.span.end or max(now, figures.newest or now) + INSTANT, EARLIEST + INSTANT)
     first = asked.span.start or figures.oldest or last - timedelta(hours=1)
     return max(min(first, last - INSTANT), EARLIEST), last

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -51,8 +51,9 @@ def alerting(
     """
     address = config.server.url or url
     signer = Signer.of(data / LINKS_KEY)
-    database = Database(data / STATE)
-    try:
+    with ExitStack() as closing:
+        database = Database(data / STATE)
+        closing.callback(database.close)
         rulebook = Rulebook(config, OwnRules(database), note)
         quiet = config.alerts.quiet_hours
         engine = Engine(
@@ -68,6 +69,7 @@ def alerting(
             sign=signer.signing(lambda: datetime.now(UTC)),
             dry_run=config.remedies.dry_run,
         )
+        closing.callback(engine.close)
         rulebook.judged_by(engine)
         delivery = Delivery(
             engine.outbox, config.channels, note=note, language=config.language, current=engine.handed_over
@@ -83,8 +85,6 @@ def alerting(
         )
         digests = _digests(config, store, engine, note, delivery.wake, address)
         yield Alerting(engine, rulebook, delivery, remedying, signer, digests)
-    finally:
-        database.close()
 
 
 def _digests(

@@ -125,6 +125,7 @@ class App:
         self._collecting, self._judging = anyio.CancelScope(), anyio.CancelScope()
         self.commits = Commits(self.store.figures().last_seq)
         self.intake = Intake(self.store, self.commits)
+        self.alerting.engine.on_change = self._stirred
         self._say(Name.SERVER_STARTED, "serve.started", version=self.version, data=self.data)
         for mistake in (*self.config.left_out, *self.alerting.rulebook.left_out):
             self._say(Name.CONFIG_LEFT_OUT, "serve.left_out", "ERROR", mistake=mistake)
@@ -214,6 +215,11 @@ class App:
         await self.alerting.delivery.run()
         self._delivered.set()
 
+    def _stirred(self) -> None:
+        """Somebody acted on an alert or a channel: from any thread."""
+        self.commits.stir()
+        self.alerting.delivery.wake()
+
     async def _judge(self) -> None:
         """Step the engine on every commit and whenever it is due; wake delivery when there is something to send."""
         with self._judging:
@@ -226,7 +232,7 @@ class App:
         while True:
             wait_s = (engine.next_due() - datetime.now(UTC)).total_seconds()
             with anyio.move_on_after(max(0.0, wait_s)):
-                await self.commits.after(engine.evaluated_seq)
+                await self.commits.news(engine.evaluated_seq)
             try:
                 news = await anyio.to_thread.run_sync(engine.step, self.commits.last_seq, limiter=limiter)
             except SafelightError as error:

@@ -7,7 +7,8 @@ noted as an event, and told on the channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ import anyio.to_thread
 from ..alerts.held import Shelf
 from ..alerts.repair import Repair
 from ..alerts.repairs import Repairs
-from ..errors import InputError, RemedyError, SafelightError
+from ..errors import InputError, RemedyError, SafelightError, StoreError
 from ..remedies import Remedy, health, queue
 from ..remedies.cause import Cause, Said, Surroundings
 from ..units import written
@@ -58,7 +59,7 @@ class Remedying:
         self._busy.clear()
         self._begun.clear()
         for repair in await anyio.to_thread.run_sync(self.repairs.recover):
-            await self.reports.ended(repair, "failed", repair.said, final=True)
+            await self._report(repair, "failed", repair.said, final=True)
         async with anyio.create_task_group() as tasks:
             while True:
                 self._wake = anyio.Event()
@@ -92,9 +93,12 @@ class Remedying:
         return bool(in_force or places)
 
     async def _alone(self, place: str, mark: str, work: Callable[..., Any], *arguments: Any) -> None:
-        """Nothing else is done at this place meanwhile."""
+        """Nothing else is done at this place meanwhile. What goes wrong here stops no other."""
         try:
             await work(*arguments)
+        except Exception as error:  # noqa: BLE001 - the state cannot be written, a plugin has a mistake
+            self.reports.fell_over(place, error)
+            await anyio.sleep(AGAIN_S)
         finally:
             self._busy.discard(place)
             self._begun.discard(mark)
@@ -119,23 +123,30 @@ class Remedying:
         if self.never or repair.only_named(dry_run=self.dry_run):
             said = [Said("remedies.would"), remedy.plan(cause), *otherwise(repair)]
             first = await anyio.to_thread.run_sync(self.repairs.name, repair, said)
-            await self.reports.ended(repair, "dry_run", said, tell=first)
+            await self._report(repair, "dry_run", said, tell=first)
             return
         refusal = await anyio.to_thread.run_sync(self.repairs.start, repair, place)
         if refusal is not None:
             final = refusal.key == "remedies.too_often" and repair.next is None
-            await self.reports.ended(
-                repair, "skipped", [refusal], final=final, tell=refusal.key == "remedies.too_often"
-            )
+            await self._report(repair, "skipped", [refusal], final=final, tell=refusal.key == "remedies.too_often")
             return
         self.reports.begins(repair)
         began = anyio.current_time()
         status, said = await self._done(remedy, cause)
-        await anyio.to_thread.run_sync(self.repairs.finish, repair, status, said)
+        await self._finished(repair, status, said)
         took_ms = round((anyio.current_time() - began) * 1000)
-        await self.reports.ended(
-            repair, status, said, took_ms=took_ms, final=status == "failed" and repair.next is None
-        )
+        await self._report(repair, status, said, took_ms=took_ms, final=status == "failed" and repair.next is None)
+
+    async def _report(self, repair: Repair, status: str, said: Sequence[Said], **how: Any) -> None:
+        hushed = await anyio.to_thread.run_sync(self.repairs.hushed, repair)
+        await self.reports.ended(repair, status, said, hushed=hushed, **how)
+
+    async def _finished(self, repair: Repair, status: str, said: list[Said]) -> None:
+        """Written down once the disk takes it; never, it counts as interrupted after the next start."""
+        while True:
+            with suppress(StoreError):
+                return await anyio.to_thread.run_sync(self.repairs.finish, repair, status, said)
+            await anyio.sleep(AGAIN_S)
 
     async def _done(self, remedy: Remedy, cause: Cause) -> tuple[str, list[Said]]:
         """Apply it, see that it helped, and settle what follows: `done` or `failed`, and what there is to say."""
@@ -147,7 +158,7 @@ class Remedying:
             with anyio.fail_after(SETTLE_S):
                 more = await remedy.settle(cause, self.around)
         except SafelightError as error:
-            return "failed", [*said, Said.of(error)]
+            return "failed", [*said, _why(error)]
         except TimeoutError:
             return "failed", [*said, Said("remedies.gave_up", {"within": written(remedy.at_most())})]
         except Exception as error:  # noqa: BLE001 - a remedy may be anybody's: its failure is written down like any
@@ -215,7 +226,7 @@ class Remedying:
             return
         self._undo_told.discard(repair.id)
         await anyio.to_thread.run_sync(self.repairs.undone, repair, said)
-        await self.reports.ended(repair, "undone", said)
+        await self._report(repair, "undone", said)
 
     async def _put_back(self, place: str) -> None:
         """What a restart that was cut short had saved, as soon as its ComfyUI answers."""
@@ -224,3 +235,10 @@ class Remedying:
                 await queue.put_back(client, self.around.held)
         except SafelightError:
             self._again_at[place] = anyio.current_time() + AGAIN_S
+
+
+def _why(error: SafelightError) -> Said:
+    """Where a ComfyUI answers is named otherwise in a step than in the terminal."""
+    if error.key == "replay.no_address":
+        return Said("remedies.no_address", {**error.values, "field": "url"})
+    return Said.of(error)

@@ -24,6 +24,7 @@ from ..config.checked import Checked, checked
 from ..config.default_rules import KNOWN
 from ..config.defaults import default_rules
 from ..config.faults import Known
+from ..config.model import Place
 from ..errors import InputError, NoSuchEvent
 from ..event import Name
 from ..locales import LANGUAGES, catalogue, text
@@ -41,7 +42,7 @@ class Entry:
 
     rule: Rule
     origin: Origin
-    place: str | None = None
+    place: Place | None = None
 
 
 class Judging(Protocol):
@@ -147,7 +148,7 @@ class Rulebook:
 
     def _refuse_files(self, entry: Entry) -> None:
         if entry.origin == "file":
-            raise Fixed("rules.in_file", id=entry.rule.id, place=entry.place or self._config.path)
+            raise Fixed("rules.in_file", id=entry.rule.id, place=entry.place.at if entry.place else self._config.path)
 
     def _keep(self, rule: Rule, fields: Mapping[str, Any], key: str) -> None:
         self._own.save(rule.id, fields)
@@ -172,8 +173,9 @@ class Rulebook:
         left_out = []
         for id_, fields in written.items():
             if id_ in of_file:
-                place = self._config.places.get(id_, "")
-                left_out.append(text("rules.own_in_file", self._config.language, id=id_, place=place))
+                place = self._config.places.get(id_)
+                at = place.at if place else ""
+                left_out.append(text("rules.own_in_file", self._config.language, id=id_, place=at))
                 continue
             found = checked(fields, self._config, known, self._config.language)
             if found.rule is not None:
@@ -190,10 +192,12 @@ class Rulebook:
 def written(entry: Entry, language: str) -> dict[str, Any]:
     """A rule as the file would write it, and where it comes from."""
     rule = entry.rule
-    return rule.model_dump(mode="json", by_alias=True) | {
+    shown = rule.model_dump(mode="json", by_alias=True)
+    return shown | {
+        "then": (entry.place and entry.place.then) or shown["then"],
         "title": titled(rule, language),
         "origin": entry.origin,
-        "place": Path(entry.place).name if entry.place else None,
+        "place": Path(entry.place.at).name if entry.place else None,
         "editable": entry.origin != "file",
         "window": isinstance(rule.when, Thresholded),
     }

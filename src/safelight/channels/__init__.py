@@ -162,7 +162,10 @@ class Channel(Plugin):
 
 
 def _parts(secret: str) -> list[str]:
-    url = httpx.URL(secret) if secret.startswith(("http://", "https://")) else None
+    try:
+        url = httpx.URL(secret) if secret.startswith(("http://", "https://")) else None
+    except httpx.InvalidURL:  # a password may look like one
+        url = None
     parts = [secret] if url is None else [secret, *url.params.values(), *url.path.split("/")[-1:], url.password]
     return [part for part in parts if len(part) >= 8]
 
@@ -186,7 +189,7 @@ def accepted(response: httpx.Response) -> str:
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """Seconds to wait by `Retry-After` (RFC 9110 §10.2.3: seconds, or a date, taken relative to the `Date` header)."""
     value = headers.get("retry-after", "").strip()
-    if value.isdigit():
+    if value.isascii() and value.isdigit():
         return float(value)
     try:
         return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds())

@@ -12,11 +12,10 @@ from importlib.util import find_spec
 from typing import Any, ClassVar, Final, Literal
 
 from pydantic import SecretStr, model_validator
-from pydantic_core import PydanticCustomError
 
 from ..alerts.notification import Notification
-from ..errors import InputError
 from . import Channel, Conversation, Foreign
+from .fields import mistaken
 from .look import links, mark, title
 from .picture import picture
 
@@ -43,8 +42,7 @@ class Apprise(Channel):
             else None
         )
         if key:
-            error = InputError(key)
-            raise PydanticCustomError("channel", "{error}", {"error": error})
+            raise mistaken(key)
         return self
 
     def conversation(self, note: Notification, now: datetime) -> Conversation:

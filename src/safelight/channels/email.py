@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr, model_validator
-from pydantic_core import PydanticCustomError
 
 from ..alerts.notification import FIRING, Notification
-from ..errors import InputError
 from ..locales import text
 from . import Channel, Conversation, Mail
+from .fields import mistaken
 from .look import links, title
 from .picture import picture
 
@@ -32,7 +31,7 @@ CHART: Final = "chart@safelight"
 SUBJECT_MAX: Final = 200
 _PORTS: Final = {"starttls": 587, "tls": 465, "none": 25}
 _SPEC: Final = r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.\[\]:-]{1,255}"
-_ADDRESS: Final = re.compile(rf"{_SPEC}|[^<>,\x00-\x1f\x7f]*<{_SPEC}>")
+_ADDRESS: Final = re.compile(rf"({_SPEC})|[^<>,\x00-\x1f\x7f]*<({_SPEC})>")
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _COLOURS: Final = {1: "#2f6fb0", 2: "#9a6200", 3: "#c5303c"}
 _OVER: Final = "#27734d"
@@ -41,14 +40,10 @@ _POLICY: Final = SMTP.clone(cte_type="7bit")
 """7 bit throughout: every relay takes it."""
 
 
-def _mistaken(key: str, **values: object) -> PydanticCustomError:
-    error = InputError(key, **values)
-    return PydanticCustomError("channel", "{error}", {"error": error})
-
-
 def _address(value: str) -> str:
-    if not _ADDRESS.fullmatch(value):
-        raise _mistaken("channels.email.bad_address", value=value[:100])
+    found = _ADDRESS.fullmatch(value)
+    if not found or parseaddr(value)[1] != (found[1] or found[2]):  # `a@x.com <b@y.com>` would go to the former
+        raise mistaken("channels.email.bad_address", value=value[:100])
     return value
 
 
@@ -93,7 +88,7 @@ class Email(Channel):
     @model_validator(mode="after")
     def _no_proxy(self) -> Email:
         if self.proxy is not None:
-            raise _mistaken("channels.email.no_proxy")
+            raise mistaken("channels.email.no_proxy")
         return self
 
     def conversation(self, note: Notification, now: datetime) -> Conversation:

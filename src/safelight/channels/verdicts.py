@@ -31,7 +31,8 @@ def spoken(response: httpx.Response, provider: str, field: str | None = None) ->
 
 def words(*parts: object) -> str:
     """What a peer said, on one line and not too long."""
-    return " ".join(" ".join(str(part) for part in parts if part not in {None, ""}).split())[:ANSWER_MAX]
+    said = ("" if part is None else str(part) for part in parts)  # whatever it is: peers are not to be trusted
+    return " ".join(" ".join(said).split())[:ANSWER_MAX]
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,21 @@ import hmac
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import fields as fields_of
 from datetime import datetime
-from functools import lru_cache
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 import httpx
 from pydantic import AfterValidator, Field, SecretStr
-from pydantic_core import PydanticCustomError
 
 from ..alerts.notification import Notification
-from ..errors import InputError
 from . import Channel, SecretUrl
-
-if TYPE_CHECKING:
-    from jinja2 import Template
+from .fields import mistaken
 
 BODY_MAX: Final = 1_000_000
 """Characters of what a template makes."""
+FIELDS: Final = frozenset(field.name for field in fields_of(Notification)) - {"key", "language", "chart"}
+"""What a template may use."""
 OURS: Final = frozenset(
     {"host", "content-length", "transfer-encoding", "connection", "idempotency-key", "x-safelight-signature"}
 )
@@ -37,25 +35,20 @@ _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VALUE: Final = re.compile(r"[\x20-\x7e]*")
 
 
-def _mistaken(key: str, **values: object) -> PydanticCustomError:
-    error = InputError(key, **values)
-    return PydanticCustomError("channel", "{error}", {"error": error})
-
-
 def _headers(value: Mapping[str, SecretStr]) -> Mapping[str, SecretStr]:
     for name, secret in value.items():
         if not _NAME.fullmatch(name) or name.lower() in OURS or not _VALUE.fullmatch(secret.get_secret_value()):
-            raise _mistaken("channels.webhook.bad_header", name=name[:50])
+            raise mistaken("channels.webhook.bad_header", name=name[:50])
     return value
 
 
 def _template(value: str) -> str:
-    from jinja2 import TemplateSyntaxError  # noqa: PLC0415 - 60 ms that most configurations need not spend
+    from ..alerts.template import TemplateMistake, check_template  # noqa: PLC0415 - Jinja takes 60 ms that few need
 
     try:
-        _compiled(value)
-    except TemplateSyntaxError as error:
-        raise _mistaken("channels.webhook.bad_template", line=error.lineno, reason=error.message) from error
+        check_template(value, FIELDS)
+    except TemplateMistake as error:
+        raise mistaken(error.key, **error.values) from error
     return value
 
 
@@ -88,25 +81,15 @@ class Webhook(Channel):
 
     def _body(self, fields: dict[str, Any]) -> tuple[bytes, str]:
         if self.template is not None:
+            from ..alerts.template import TemplateMistake, whole  # noqa: PLC0415
+
             try:
-                made = _compiled(self.template).render(fields)
-                if len(made) <= BODY_MAX:
+                made = whole(self.template, fields, BODY_MAX)
+                if made.strip():
                     return made.encode(), "application/json" if _is_json(made) else "text/plain"
-                reason = f"more than {BODY_MAX} characters"
-            except Exception as error:  # noqa: BLE001 - whatever somebody's template does, the message goes out
-                reason = f"{type(error).__name__}: {error}"[:300]
-            fields = {**fields, "template_error": reason}
+            except TemplateMistake as error:
+                fields = {**fields, "template_error": str(error)[:300]}
         return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode(), "application/json"
-
-
-@lru_cache(maxsize=32)
-def _compiled(source: str) -> Template:
-    from jinja2 import StrictUndefined  # noqa: PLC0415
-    from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
-
-    environment = ImmutableSandboxedEnvironment(undefined=StrictUndefined, autoescape=False)
-    environment.policies["json.dumps_kwargs"] = {"ensure_ascii": False}
-    return environment.from_string(source)
 
 
 def _is_json(made: str) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 
 from ..errors import QueryError, ServerError
 from ..paths import data_directory
@@ -19,8 +19,9 @@ class Server:
     """A server by its URL. Uses `http.client`: importing a whole HTTP library costs more than most questions."""
 
     def __init__(self, url: str) -> None:
+        """Raises ServerError for what is no address."""
         self.url = url.rstrip("/")
-        self._parts = urlsplit(self.url)
+        self._parts = _parts(self.url)
 
     def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
         """The JSON answer of `/api/v1{path}`. Raises ServerError, or QueryError when it is the query that is wrong."""
@@ -88,6 +89,16 @@ class Server:
         if "position" in answer:
             raise QueryError("cli.as_said", query=query, position=answer["position"], said=answer["detail"])
         raise ServerError("cli.as_said", said=answer.get("detail") or answer.get("title"))
+
+
+def _parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0:
+            return parts
+    except ValueError:  # such as `http://[`, or a port that is no number
+        pass
+    raise ServerError("replay.bad_address", url=url)
 
 
 def running(url: str | None, data: Path | None, config: Path | None = None) -> Server | None:

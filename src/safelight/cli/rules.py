@@ -44,7 +44,7 @@ def check(file: Path | None, as_json: bool) -> int:
                 "severity": rule.severity,
                 "when": str(rule.when),
                 "clear": str(rule.clear) if rule.clear else None,
-                "place": config.places[rule.id],
+                "place": config.places[rule.id].at,
             }
             for rule in config.rules
         ]

@@ -23,16 +23,29 @@ _OF_EVERY_SERVICE: Final[tuple[dict[str, Any], ...]] = (
         "id": "oom",
         "when": "any event:node_failed error_group:gpu_oom*",
         "severity": 3,
-        "advice": "out_of_memory",
         "inhibit": _SAME,
     },
     {
         "id": "process-gone",
-        # A process that the kernel killed is named by the kernel: ComfyUI's is the interpreter.
-        "when": "any (event:instance_unreachable level:ERROR) OR event:worker_dead"
-        " OR (event:oom_killed (service:comfyui OR process:python*))",
+        "when": "any (event:instance_unreachable level:ERROR) OR event:worker_dead",
+        # A run that begins is a sign of life, too: a restart between two looks of the watcher shows by nothing else.
+        "clear": "any event:(instance_recovered OR instance_restarted OR instance_started OR run_started)",
         "severity": 3,
-        "inhibit": ["stuck", *_SAME],
+        "inhibit": ["runs-lost", "failures-in-a-row", "stuck", *_SAME],
+    },
+    {
+        "id": "process-killed",
+        # A process that the kernel killed is named by the kernel: ComfyUI's is the interpreter.
+        "when": "any event:oom_killed (service:comfyui OR process:python*)",
+        "severity": 3,
+        "inhibit": _SAME,
+    },
+    {
+        "id": "runs-lost",
+        # What was in the queue of a process that ended. Three are failures in a row as well.
+        "when": "any event:run_lost",
+        "severity": 3,
+        "inhibit": ["failures-in-a-row", *_SAME],
     },
     {
         "id": "failure-rate",
@@ -70,8 +83,8 @@ _OF_EVERY_SERVICE: Final[tuple[dict[str, Any], ...]] = (
     },
     {
         "id": "disk-full",
-        "when": "host_load.disks.0.free_mb < 1GB for 1m",
-        "clear": "host_load.disks.0.free_mb > 2GB",
+        "when": "host_load.disk_fullest_free_mb < 1GB for 1m",
+        "clear": "host_load.disk_fullest_free_mb > 2GB",
         "severity": 2,
     },
     {"id": "slower-than-usual", "when": "duration_ms by node 2x its usual over 1h, at least 10", "severity": 1},

@@ -9,7 +9,6 @@ from difflib import get_close_matches
 from typing import Final
 
 from ..alerts.rule import Rule
-from ..alerts.template import check_template
 from ..errors import ConfigError, SafelightError
 from ..locales import ENGLISH, catalogue
 from .told import Location, Mistake
@@ -37,6 +36,8 @@ def faults(rule: Rule, known: Known, language: str) -> Iterator[Mistake]:
 
 def _faults(rule: Rule, known: Known) -> Iterator[tuple[Location, SafelightError]]:
     if rule.text is not None:
+        from ..alerts.template import check_template  # noqa: PLC0415 - Jinja takes 40 ms that few rules need
+
         try:
             check_template(rule.text)
         except ConfigError as error:

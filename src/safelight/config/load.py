@@ -21,7 +21,7 @@ from ..processors import Processor
 from ..sources import Source
 from .default_rules import KNOWN
 from .faults import Known, faults
-from .model import Config
+from .model import Config, Place
 from .place import line_of
 from .secrets import resolve
 from .told import Location, Mistake, mistakes
@@ -106,7 +106,7 @@ class _Reading:
     mistakes: list[_Remark] = field(default_factory=list)
     left_out: list[_Remark] = field(default_factory=list)
     warnings: list[_Remark] = field(default_factory=list)
-    places: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
 
     def config(self, raw: dict[str, Any]) -> Config:
         channels, rules = raw.get("channels", []), raw.pop("rules", [])
@@ -146,7 +146,7 @@ class _Reading:
 
         def pick(entry: dict[str, Any]) -> type[BaseModel]:
             kind = entry.get("type")
-            if kind in known:
+            if isinstance(kind, str) and kind in known:
                 return known[kind]
             key = "config.unknown_type" if kind else "config.no_type"
             raise ConfigError(key, given=kind, known=", ".join(sorted(known)))
@@ -184,7 +184,7 @@ class _Reading:
             if not unresolved and not mistaken:
                 entries.append(good)
                 names.add(name)
-                self.places[name] = self._place((*here, *([key] if key else [])))
+                self.places[name] = Place(self._place((*here, *([key] if key else []))), entry.get("then"))
         return entries
 
     def _resolved(self, entry: dict[str, Any], where: tuple[str, int]) -> tuple[dict[str, Any], dict[str, _Remark]]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -118,6 +119,15 @@ class Discover(Section):
     """Whether this machine is measured, if `sources` has no `host`."""
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a rule stands in the file. `at`: `safelight.toml:12`; `then`: its repairs as they are written there, with
+    the names of secrets in place of the secrets."""
+
+    at: str
+    then: Any = None
+
+
 class Config(Section):
     """The whole file."""
 
@@ -136,8 +146,8 @@ class Config(Section):
 
     path: Path | None = None
     """The file this came from."""
-    places: dict[str, str] = {}
-    """Where each of the rules stands, by its id: `safelight.toml:12`."""
+    places: dict[str, Place] = {}
+    """Where each of the rules stands, by its id."""
     left_out: tuple[str, ...] = ()
     """Bad rules and channels, each with its place and reason: named in the log, on the page and as an event."""
     warnings: tuple[str, ...] = ()

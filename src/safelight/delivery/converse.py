@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -16,7 +17,6 @@ from ..errors import DeliveryError, Retryable
 from ..processors.redact import redact_text
 from .exchange import UNSENT, exchange
 from .foreign import hand_over
-from .smtp import post
 
 WHOLE_TIMEOUT_S: Final = 30
 """Of one step, however slowly the peer drips."""
@@ -74,7 +74,8 @@ async def converse(channel: Channel, conversation: Conversation, client: httpx.A
         if so_far.said is None:
             raise DeliveryError("channels.broken", reason=type(error).__name__) from error
     finally:
-        conversation.close()
+        with suppress(Exception):
+            conversation.close()
     return hidden(channel, so_far.said)
 
 
@@ -100,8 +101,11 @@ async def _carried(channel: Channel, conversation: Conversation, client: httpx.A
 
 
 def telling(channel: Channel, note: Notification, now: datetime) -> Conversation:
-    """How `channel` tells `note`. Its key, with the name of the channel in it, becomes ASCII, as headers are."""
-    return channel.conversation(replace(note, key=quote(note.key, safe=":/@=+,|#")), now)
+    """How `channel` tells `note`. Its key, with the name of the channel in it, becomes ASCII, as headers are.
+
+    The channel is asked at the first step, so that its mistakes are those of the conversation.
+    """
+    return (yield from channel.conversation(replace(note, key=quote(note.key, safe=":/@=+,|#")), now))
 
 
 def hidden(channel: Channel, answer: str) -> str:
@@ -115,6 +119,8 @@ async def _sent(channel: Channel, step: Step, client: httpx.AsyncClient) -> Any:
     try:
         with anyio.fail_after(WHOLE_TIMEOUT_S):
             if isinstance(step, Mail):
+                from .smtp import post  # noqa: PLC0415 - few servers send mail
+
                 return await post(step, allow_private=channel.allow_private)
             if isinstance(step, Foreign):
                 return await hand_over(step)

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
+from math import isfinite
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -90,6 +91,8 @@ class Delivery:
 
     async def run(self) -> None:
         """Until `stop`. A message in flight is finished first (30 s at most); cancelled, it is in doubt and repeats."""
+        if self._loop is not None:  # we fell over: what we were sending is in doubt
+            await anyio.to_thread.run_sync(self._outbox.recover)
         self._loop = asyncio.get_running_loop()
         self._signals = {channel.name: asyncio.Event() for channel in self._channels}
         async with anyio.create_task_group() as resending:
@@ -98,7 +101,7 @@ class Delivery:
                     resending.start_soon(self._resend, channel, channel.resend, self._current)
             async with anyio.create_task_group() as workers:
                 for channel in self._channels:
-                    workers.start_soon(self._work, channel)
+                    workers.start_soon(self._kept_at_work, channel)
             resending.cancel_scope.cancel()
 
     def wake(self) -> None:
@@ -115,6 +118,17 @@ class Delivery:
     def _signal(self) -> None:
         for signal in self._signals.values():
             signal.set()
+
+    async def _kept_at_work(self, channel: Channel) -> None:
+        """One channel's mistake stops no other: it is told, and tried again a minute later."""
+        while not self._stopping:
+            try:
+                await self._work(channel)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other channels go on
+                reason = f"{type(error).__name__}: {error}"
+                said = text("app.task_failed", self._language, what=channel.name, reason=hidden(channel, reason))
+                self._note(Name.TASK_FAILED, level="CRITICAL", message=said, attributes={"channel": channel.name})
+                await self._rest(channel, LOOK_AGAIN_S)
 
     async def _work(self, channel: Channel) -> None:
         signal = self._signals[channel.name]
@@ -138,7 +152,8 @@ class Delivery:
             outcome = partial(self._postponed, letter, self._said(channel, doubt.cause), in_doubt=True)
         except Retryable as error:
             said = self._said(channel, error)
-            outcome = partial(self._postponed, letter, said, in_doubt=False, after_s=error.after_s)
+            after_s = error.after_s if error.after_s is None or isfinite(error.after_s) else None  # JSON may say NaN
+            outcome = partial(self._postponed, letter, said, in_doubt=False, after_s=after_s)
         except ChannelBroken as error:
             outcome = partial(self._broken, letter, self._said(channel, error))
         except DeliveryError as error:

@@ -52,7 +52,7 @@ def client(channel: Channel) -> httpx.AsyncClient:
 
 
 async def exchange(client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
-    """The answer, of its body at most 64 KiB, undecoded: a bomb stays packed."""
+    """The answer, of its body at most 64 KiB, undecoded: a bomb stays packed. Its text is read as UTF-8."""
     request.headers["Accept-Encoding"] = "identity"
     request.headers["User-Agent"] = "Safelight"
     request.extensions["timeout"] = TIMEOUT.as_dict()
@@ -65,7 +65,6 @@ async def exchange(client: httpx.AsyncClient, request: httpx.Request) -> httpx.R
                 break
     finally:
         await response.aclose()
-    kept = {
-        name: response.headers[name] for name in ("content-type", "retry-after", "date") if name in response.headers
-    }
+    # No content type: the encodings that it may name unpack bombs too (`charset=zlib`).
+    kept = {name: response.headers[name] for name in ("retry-after", "date") if name in response.headers}
     return httpx.Response(response.status_code, headers=kept, content=body[:READ_MAX])

@@ -14,7 +14,7 @@ import anyio
 import anyio.to_thread
 
 from ..channels import Channel
-from ..errors import SafelightError
+from ..errors import DeliveryError, SafelightError
 from .converse import InDoubt, converse
 from .exchange import client
 
@@ -43,11 +43,17 @@ async def resend(
                     if alerts:
                         await converse(channel, channel.reminder(alerts, now()), connection)
                     well = True
-            except (SafelightError, InDoubt) as error:
+            except Exception as error:  # noqa: BLE001 - one channel's mistake must not stop the others
                 if well:
-                    failed(error.cause if isinstance(error, InDoubt) else error)
+                    failed(_said(error))
                 well = False
             await anyio.sleep(every.total_seconds())
+
+
+def _said(error: Exception) -> SafelightError:
+    if isinstance(error, InDoubt):
+        return error.cause
+    return error if isinstance(error, SafelightError) else DeliveryError("channels.broken", reason=type(error).__name__)
 
 
 def _taken(channel: Channel, current: Current) -> list[Mapping[str, Any]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
@@ -11,6 +12,8 @@ import psutil
 from .card import MB
 
 KB: Final = 1024
+SMALLEST_MB: Final = 8192
+"""A smaller file system, such as `/boot` or `/boot/efi`, is not where anything is worked on, and may be full."""
 _NOT_DISKS: Final = {"squashfs", "iso9660", "erofs"}
 """Images that are full by nature."""
 
@@ -27,6 +30,7 @@ class Machine:
         """Now; rates since the last call."""
         memory = psutil.virtual_memory()
         swap = psutil.swap_memory()
+        mounted = disks()
         return {
             "cpu_percent": psutil.cpu_percent(),
             "cpu_count": psutil.cpu_count() or 1,
@@ -35,7 +39,8 @@ class Machine:
             "ram_available_mb": round(memory.available / MB, 1),
             "swap_total_mb": round(swap.total / MB, 1),
             "swap_used_mb": round(swap.used / MB, 1),
-            "disks": disks(),
+            "disks": mounted,
+            **fullest(mounted),
             **self._rates(),
         }
 
@@ -49,6 +54,17 @@ class Machine:
                 rate = max(0, value - before[group, name]) / past_s / KB
                 rates.setdefault(group, {})[name] = round(rate, 1)
         return rates
+
+
+def fullest(mounted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Which disk has the least room left, flat, so that a rule can ask for it: whichever is full first stops the work.
+    Small ones are left out where there are others; nothing without a disk."""
+    if not mounted:
+        return {}
+    worked_on = [one for one in mounted if one["total_mb"] >= SMALLEST_MB]
+    one = min(worked_on or mounted, key=lambda one: one["free_mb"])
+    found = {"mount": one["mount"], "percent": one["used_percent"], "free_mb": one["free_mb"]}
+    return {f"disk_fullest_{name}": value for name, value in found.items()}
 
 
 def disks() -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ from ..errors import InputError, QueryError, SafelightError
 from ..plugin import Plugin, kinds
 from ..query.times import duration
 from ..units import Duration, written
-from .cause import Cause, Said, Surroundings
+from .cause import Cause, Said, Surroundings, without_password
 
 _OFTEN: Final = re.compile(r"\s*(\d{1,3})\s+(?:per|in)\s+(\S+)\s*")
 
@@ -47,7 +47,8 @@ class Often:
         return f"{self.times} per {written(self.within)}"
 
 
-def _mistake(error: SafelightError) -> PydanticCustomError:
+def mistake(error: SafelightError) -> PydanticCustomError:
+    """A mistake in a field, in the words of the catalogue."""
     return PydanticCustomError("remedy", "{said}", {"said": str(error), "error": error})
 
 
@@ -60,7 +61,7 @@ def _often(value: Any) -> Any:
     except QueryError:
         within = timedelta()
     if not found or int(found[1]) < 1 or within <= timedelta():
-        raise _mistake(InputError("remedies.not_often", given=str(value)[:80]))
+        raise mistake(InputError("remedies.not_often", given=str(value)[:80]))
     return Often(int(found[1]), within)
 
 
@@ -70,7 +71,7 @@ def _url(value: str) -> str:
     except httpx.InvalidURL:
         url = httpx.URL("")
     if url.scheme not in {"http", "https"} or not url.host:
-        raise _mistake(InputError("remedies.not_a_url", given=value[:80]))
+        raise mistake(InputError("remedies.not_a_url", given=value[:80]))
     return value
 
 
@@ -83,10 +84,10 @@ def step(value: Any) -> Remedy:
         return value
     given = {value: {}} if isinstance(value, str) else value
     if not isinstance(given, dict) or len(given) != 1:
-        raise _mistake(InputError("remedies.not_a_step", known=", ".join(_known())))
+        raise mistake(InputError("remedies.not_a_step", known=", ".join(_known())))
     ((kind, settings),) = given.items()
     if kind not in _known():
-        raise _mistake(InputError("remedies.unknown", given=str(kind)[:80], known=", ".join(_known())))
+        raise mistake(InputError("remedies.unknown", given=str(kind)[:80], known=", ".join(_known())))
     made: Remedy = getattr(_table(kind).model_validate({kind: settings}), kind)
     return made
 
@@ -162,7 +163,8 @@ class Remedy(Plugin):
 
     def called(self, cause: Cause) -> str:
         """How people know it."""
-        return self.instance or cause.labels.get("instance") or self.url or cause.labels.get("service") or "ComfyUI"
+        name = self.instance or cause.labels.get("instance")
+        return name or without_password(self.url or cause.labels.get("service") or "ComfyUI")
 
     def subject(self) -> str:
         """What tells two uses of the same remedy at one place apart, when their tries are counted."""

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
+import httpx
+
 from ..comfyui.client import Client
 from ..errors import SafelightError
 from ..locales import ENGLISH, text
@@ -29,6 +31,11 @@ class Said:
     def render(self, language: str = ENGLISH) -> str:
         """The sentence."""
         return text(self.key, language, **self.values)
+
+
+def without_password(where: str) -> str:
+    """An address as people may see it; a name as it is."""
+    return str(httpx.URL(where).copy_with(username=None, password=None)) if "://" in where else where
 
 
 def dump(said: Iterable[Said]) -> str:

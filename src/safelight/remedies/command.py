@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -32,8 +33,8 @@ class Command(Remedy):
     example: ClassVar[dict[str, Any]] = {"run": ["/usr/local/bin/fans", "--speed", "100"], "within": "30s"}
 
     def subject(self) -> str:
-        """Every program counts for itself."""
-        return f"{self.kind()}:{self.run[0]}"
+        """Every command counts for itself, with its arguments."""
+        return f"{self.kind()}:{shlex.join(self.run)}"
 
     def at_most(self) -> timedelta:
         """Its own limit, and some time to kill it."""

@@ -8,6 +8,8 @@ import httpx
 
 from ..comfyui.client import Client
 from ..errors import RemedyError, ServiceError
+from ..paths import is_loopback
+from .cause import without_password
 
 _ANSWER_S: Final = 5.0
 
@@ -23,11 +25,17 @@ async def of_comfyui(client: Client) -> None:
 
 
 async def of_url(url: str) -> None:
-    """It answers without an error. Raises ServiceError."""
+    """It answers without an error; what it says is not read. Raises ServiceError."""
+    direct = is_loopback(httpx.URL(url).host)  # a proxy of the environment cannot reach this machine's loopback
     try:
-        async with httpx.AsyncClient(timeout=_ANSWER_S) as http:
-            answer = await http.get(url)
+        async with (
+            httpx.AsyncClient(timeout=_ANSWER_S, trust_env=not direct) as http,
+            http.stream("GET", url) as answer,
+        ):
+            status = answer.status_code
     except httpx.HTTPError as error:
-        raise ServiceError("remedies.unreachable", url=url, reason=str(error) or type(error).__name__) from error
-    if answer.status_code >= 400:
-        raise ServiceError("remedies.unreachable", url=url, reason=str(answer.status_code))
+        raise ServiceError(
+            "remedies.unreachable", url=without_password(url), reason=str(error) or type(error).__name__
+        ) from error
+    if status >= 400:
+        raise ServiceError("remedies.unreachable", url=without_password(url), reason=str(status))

@@ -10,13 +10,12 @@ from typing import Any, ClassVar, Final, Literal, Self
 
 import anyio
 from pydantic import Field, model_validator
-from pydantic_core import PydanticCustomError
 
 from ..errors import InputError, RemedyError, ServiceError
 from ..hardware.card import Absent
 from ..hardware.docker_api import Daemon
 from ..units import Duration
-from . import Remedy, queue
+from . import Remedy, mistake, queue
 from .cause import Cause, Said, Surroundings
 from .command import variables
 from .execute import execute
@@ -32,7 +31,7 @@ class Restart(Remedy):
     was waiting in one that had died is submitted again."""
 
     type: Literal["restart"] = "restart"
-    service: str | None = Field(default=None, min_length=1)
+    service: str | None = Field(default=None, pattern=r"^[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]{0,255}$")
     """A systemd unit, such as `comfyui`. Whoever runs Safelight must be allowed to restart it."""
     user: bool = False
     """Whether the unit is one of the user who runs Safelight, not of the system."""
@@ -67,15 +66,13 @@ class Restart(Remedy):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if sum(getattr(self, way) is not None for way in _WAYS) != 1:
-            error = InputError("remedies.restart.one_way", ways=", ".join(_WAYS))
-            raise PydanticCustomError("remedy", "{said}", {"said": str(error), "error": error})
+            raise mistake(InputError("remedies.restart.one_way", ways=", ".join(_WAYS)))
         try:
             words = shlex.split(self.start) if self.start is not None else ["-"]
         except ValueError:
             words = []
         if not words:
-            error = InputError("remedies.restart.bad_start", given=str(self.start)[:80])
-            raise PydanticCustomError("remedy", "{said}", {"said": str(error), "error": error})
+            raise mistake(InputError("remedies.restart.bad_start", given=str(self.start)[:80]))
         return self
 
     def what(self) -> str:
@@ -83,8 +80,8 @@ class Restart(Remedy):
         return self.service or self.container or (self.command[0] if self.command else None) or self._words()[0]
 
     def subject(self) -> str:
-        """Every unit, container and program counts for itself."""
-        return f"{self.kind()}:{self.what()}"
+        """Every unit, container and command counts for itself."""
+        return f"{self.kind()}:{shlex.join(self.command) if self.command else self.start or self.what()}"
 
     def at_most(self) -> timedelta:
         """Restarting itself, and some time for the queue."""
@@ -100,7 +97,7 @@ class Restart(Remedy):
         values: dict[str, Any] = {"where": self.called(cause), "what": self.what()}
         if self.service is not None:
             scope = ["--user"] if self.user else []
-            await execute(["systemctl", *scope, "--no-ask-password", "restart", self.service], within=self.within)
+            await execute(["systemctl", *scope, "--no-ask-password", "restart", "--", self.service], within=self.within)
         elif self.container is not None:
             await self._restart_container(self.container)
         elif self.command is not None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any, ClassVar, Literal
 
-from ..errors import ServiceError
+from ..errors import InputError, RemedyError, ServiceError
 from . import Remedy, health, queue
-from .cause import Cause, Said, Surroundings
+from .cause import Cause, Said, Surroundings, without_password
 
 
 class Standby(Remedy):
@@ -28,12 +28,12 @@ class Standby(Remedy):
         """What it would do."""
         if self.to is None:
             return Said("remedies.standby.plan_other", {"where": self.called(cause)})
-        return Said("remedies.standby.plan", {"where": self.called(cause), "to": self.to})
+        return Said("remedies.standby.plan", {"where": self.called(cause), "to": without_password(self.to)})
 
     async def apply(self, cause: Cause, around: Surroundings) -> Said:
         """See that it is well, and move everything."""
         to = self.to or await around.other(self.where(cause))
-        async with await around.comfyui(to) as second:
+        async with await _second(to, around) as second:
             await health.of_comfyui(second)
             async with await around.comfyui(self.where(cause)) as first:
                 gone = not await _taken(first, around)
@@ -43,8 +43,23 @@ class Standby(Remedy):
             lost = await around.resubmit_lost(instance, to=second.url, gone_before=gone_before)
         return Said(
             "remedies.standby.done",
-            {"where": self.called(cause), "to": to, "count": moved.count, "lost": lost, "rejected": moved.rejected},
+            {
+                "where": self.called(cause),
+                "to": without_password(to),
+                "count": moved.count,
+                "lost": lost,
+                "rejected": moved.rejected,
+            },
         )
+
+
+async def _second(to: str, around: Surroundings) -> Any:
+    try:
+        return await around.comfyui(to)
+    except InputError as error:
+        if error.key != "replay.no_address":
+            raise
+        raise RemedyError("remedies.no_address", instance=to, field="to") from None
 
 
 async def _taken(first: Any, around: Surroundings) -> bool:

@@ -57,7 +57,7 @@ class Pages:
     def __init__(self, web: FastAPI, now: Callable[[], datetime]) -> None:
         self._web = web
         self._now = now
-        self._done: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._done: OrderedDict[Action, tuple[str, str]] = OrderedDict()  # a token has several spellings
         self._submitting = anyio.Lock()
 
     async def show(self, request: Request, token: str) -> Response:
@@ -65,7 +65,7 @@ class Pages:
         language = language_of(request)
         try:
             action = self._app.alerting.signer.verify(token, self._now())
-            page = await self._offer(action, language, token)
+            page = await self._offer(action, language)
         except SafelightError as error:
             return _refusal(error, language)
         return _answer(page, language, request)
@@ -77,7 +77,7 @@ class Pages:
             action = self._app.alerting.signer.verify(token, self._now())
             form = await _form(request)
             if action.do is Do.REPLAY:
-                page = await self._replay(action, language, token)
+                page = await self._replay(action, language)
             else:
                 work = self._silence if action.do is Do.SILENCE else self._acknowledge
                 page = await anyio.to_thread.run_sync(work, action, form, language)
@@ -89,9 +89,9 @@ class Pages:
     def _app(self) -> Any:
         return self._web.state.safelight
 
-    async def _offer(self, action: Action, language: str, token: str) -> Page:
+    async def _offer(self, action: Action, language: str) -> Page:
         if action.do is Do.REPLAY:
-            return await self._offer_replay(action, language, token)
+            return await self._offer_replay(action, language)
         alerts = await anyio.to_thread.run_sync(self._alerts, action, language)
         facts = tuple(_facts(alerts, language))
         if action.do is Do.SILENCE:
@@ -116,9 +116,9 @@ class Pages:
             alerts=alerts,
         )
 
-    async def _offer_replay(self, action: Action, language: str, token: str) -> Page:
-        if token in self._done:
-            return self._replayed(token, language)
+    async def _offer_replay(self, action: Action, language: str) -> Page:
+        if action in self._done:
+            return self._replayed(action, language)
         found = await self._app.resubmitter.find(action.subject)
         facts = [(text("act.fact.run", language), action.subject)]
         if found.workflow_name:
@@ -128,19 +128,19 @@ class Pages:
         button = Button(text("act.replay.do", language))
         return Page(text("act.replay.title", language), text("act.replay.lead", language), tuple(facts), (button,))
 
-    async def _replay(self, action: Action, language: str, token: str) -> Page:
+    async def _replay(self, action: Action, language: str) -> Page:
         """Once for each link: a second tap says what came of the first."""
         async with self._submitting:
-            if token in self._done:
-                return self._replayed(token, language)
+            if action in self._done:
+                return self._replayed(action, language)
             again = await self._app.resubmitter.again(action.subject)
-            self._done[token] = (again.run_id, again.to)
+            self._done[action] = (again.run_id, again.to)
             while len(self._done) > DONE_MAX:
                 self._done.popitem(last=False)
-            return self._replayed(token, language)
+            return self._replayed(action, language)
 
-    def _replayed(self, token: str, language: str) -> Page:
-        run, to = self._done[token]
+    def _replayed(self, action: Action, language: str) -> Page:
+        run, to = self._done[action]
         lead = text("act.replayed.lead", language, run=run, to=to)
         return Page(text("act.replayed.title", language), lead, good=True)
 
@@ -229,7 +229,7 @@ async def _form(request: Request) -> dict[str, str]:
         body += piece
         if len(body) > FORM_MAX:
             break
-    fields = parse_qs(body[:FORM_MAX].decode("utf-8", "replace"), max_num_fields=20)
+    fields = parse_qs(body[:FORM_MAX].decode("utf-8", "replace"))
     return {name: values[0] for name, values in fields.items()}
 
 

@@ -99,6 +99,13 @@ async def invalid(request: Request, error: Exception) -> Response:
     return problem({"type": "urn:safelight:web.parameters", "title": title, "status": 400, "detail": told})
 
 
+async def no_text(request: Request, error: Exception) -> Response:
+    """Exception handler for half of a surrogate pair, which JSON can write and nothing can keep."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return refusal("web.no_text", 400, language_of(request))
+
+
 async def refused(request: Request, error: Exception) -> Response:
     """Exception handler for what the framework itself refuses."""
     if not isinstance(error, HTTPException):

@@ -24,6 +24,7 @@ from .api import (
     sql,
     status,
 )
+from .bodies import Bodies
 from .security import Guard
 
 API = "/api/v1"
@@ -35,9 +36,11 @@ def create(app: App) -> FastAPI:
         title="Safelight", version=app.version, docs_url=None, redoc_url=None, openapi_url="/api/openapi.json"
     )
     web.state.safelight = app
+    web.add_middleware(Bodies)
     web.add_middleware(Guard, public=app.config.server.url)
     web.add_exception_handler(SafelightError, reply.ours)
     web.add_exception_handler(RequestValidationError, reply.invalid)
+    web.add_exception_handler(UnicodeEncodeError, reply.no_text)
     web.add_exception_handler(HTTPException, reply.refused)
     alerting = (alerts, silences, rules, channels, repairs, errors)
     for resource in (events, insight, replay, runs, *alerting, status, sql, live):

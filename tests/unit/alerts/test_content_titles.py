@@ -194,3 +194,35 @@ def test_an_emptied_queue_does_not_say_that_it_happened_as_often_as_there_were_r
     _, said = describe(KINDS["emptied"][0], None, language="en", zone=UTC)
     assert "42 times" not in said
     assert said.startswith("queue is empty: 39 done, 3 failed\n")
+
+
+def named(rule_id, why, **fields):
+    """What comes with Safelight, under its own title."""
+    return replace(alert(why, **fields), rule=rule_id)
+
+
+@pytest.mark.parametrize(
+    ("of", "english", "chinese"),
+    [
+        (named("failures-in-a-row", "3 failures in a row", count=3), "Three failures in a row", "连续三次失败"),
+        (
+            named("failures-in-a-row", "3 failures in a row", count=5),
+            "Three failures in a row: 5 by now",
+            "连续三次失败：目前已连续 5 次",
+        ),
+        (
+            named("new-error", "new error group within 30d", error_type="ValueError", error_message="bad"),
+            "An error not seen before: ValueError: bad",
+            "出现了新的错误：ValueError: bad",
+        ),
+        (
+            named("queue-done", "queue empties after 30m", count=42, value=3.0),
+            "The queue is done: 39 done, 3 failed",
+            "队列已跑完：完成 39 个，失败 3 个",
+        ),
+    ],
+    ids=["streak", "longer streak", "new error", "emptied"],
+)
+def test_a_title_does_not_say_twice_what_its_rule_says(of, english, chinese):
+    assert title([of], "firing", None, "en").removeprefix("Urgent: ").removesuffix(" · gpu-1") == english
+    assert title([of], "firing", None, "zh-CN").removeprefix("紧急：").removesuffix(" · gpu-1") == chinese

@@ -9,11 +9,12 @@ import pytest
 
 from safelight.alerts import engine as engines
 from safelight.alerts import evaluate
-from safelight.alerts.life import FIRING_MAX
+from safelight.alerts.folding import FIRING_MAX
 from safelight.alerts.overview import Wanted
 from safelight.alerts.views import Target
 from safelight.batch import Batch
 from safelight.errors import QueryError, QueryTooCostly, StoreError
+from safelight.store.segments import SegmentStore
 from support.timeline import TEAM, clock, error, event, rule
 
 HOOK = Target("hook", "webhook", 1, "en")
@@ -411,27 +412,86 @@ def test_what_is_too_much_at_once_is_judged_in_parts(timeline, monkeypatch):
     assert "rule_failed" not in [name for name, _ in night.notes]
 
 
-def test_a_rule_too_slow_even_in_parts_is_said_once_and_then_tried_once_a_step(timeline, monkeypatch):
+def test_a_rule_too_slow_even_in_parts_is_said_once_and_judged_later(timeline, monkeypatch):
     monkeypatch.setattr(evaluate, "PART_MIN", 2)
     night = timeline([rule("slow", "any message:/boom/"), rule()])
     with monkeypatch.context() as patch:
         asked = _costly(night, patch, limit=0)
-        night.at("02:00:00", *(error() for _ in range(8)))
+        night.at("02:00:00", *(error(message="boom") for _ in range(8)))
         assert asked == [8, 8, 4, 2]
-        night.at("02:00:01", *(error() for _ in range(8)))
-        assert asked[4:] == [8]
+        night.at("02:00:01", *(error(message="boom") for _ in range(8)))
+        assert asked[4:] == []  # the others are not kept waiting
+        night.until("02:00:06")
+        assert asked[4:] == [16]
     assert [told.note.count for told in night.told if told.note.rule == "any-error"] == [8]
     (failed,) = [fields for name, fields in night.notes if name == "rule_failed"]
     assert (failed["level"], failed["attributes"]) == ("ERROR", {"rule": "slow"})
     assert "slow" in failed["message"]
     assert "10 seconds" in failed["message"]
+    assert night.engine.problems
 
-    night.at("02:00:02", error(message="boom"))
+    night.until("02:01:00")
     assert not night.engine.problems
-    assert "slow" in [told.note.rule for told in night.told]
+    assert [told.note.count for told in night.told if told.note.rule == "slow"] == [8]
+    assert [one["count"] for one in night.alerts() if one["rule"] == "slow"] == [16]
     _costly(night, monkeypatch, limit=0)
-    night.at("02:00:03", error())
+    night.at("02:01:03", error())
     assert [name for name, _ in night.notes].count("rule_failed") == 2
+
+
+def test_what_a_rule_owes_outlives_a_death_and_is_on_time_however_late(timeline, monkeypatch):
+    monkeypatch.setattr(evaluate, "PART_MIN", 2)
+    night = timeline([rule("slow", "any message:/boom/"), rule()])
+    with monkeypatch.context() as patch:
+        _costly(night, patch, limit=0)
+        night.at("02:00:00", *(error(message="boom") for _ in range(3)))
+        night.until("02:09:00")
+    night.now = clock("02:15:00")
+    night.restart()
+    night.until("02:15:10")
+    assert [told.note.count for told in night.told if told.note.rule == "slow"] == [3]
+    assert night.engine.late == 0
+    night.restart()
+    night.until("02:20:00")
+    assert [told.note.rule for told in night.told].count("slow") == 1
+
+
+def test_a_rule_that_cannot_be_judged_for_ten_minutes_goes_on_and_says_what_it_skipped(timeline, monkeypatch):
+    night = timeline([rule("slow", "any message:/boom/"), rule()])
+    with monkeypatch.context() as patch:
+        _costly(night, patch, limit=0)
+        night.at("02:00:00", *(error(message="boom") for _ in range(3)))
+        night.until("02:12:00")
+    skipped = [fields for name, fields in night.notes if name == "rule_failed" and "skipped" in fields["attributes"]]
+    assert [fields["attributes"] for fields in skipped] == [{"rule": "slow", "skipped": 3}]
+    assert "Events skipped: 3" in skipped[0]["message"]
+    night.at("02:13:00", error(message="boom"))
+    assert [told.note.count for told in night.told if told.note.rule == "slow"] == [1]
+
+
+def test_a_step_that_came_to_nothing_owes_nothing_yet(timeline, monkeypatch):
+    night = timeline([rule("slow", "any message:/boom/")])
+    night.until("02:00:00")
+    with monkeypatch.context() as patch:
+        _costly(night, patch, limit=0)
+        night.engine.database._connection.execute("PRAGMA query_only = ON")
+        with pytest.raises(StoreError):
+            night.at("02:00:00", error(message="boom"))
+        night.engine.database._connection.execute("PRAGMA query_only = OFF")
+    night.at("02:00:01")
+    assert [told.note.rule for told in night.told] == ["slow"]
+
+
+def test_a_store_that_numbers_its_events_anew_is_judged_from_its_first_event(timeline, tmp_path):
+    night = timeline([rule()])
+    night.at("02:00:00", *(error() for _ in range(50)))
+    night.until("02:30:00")
+    night.store.close()
+    night.store = SegmentStore.open(tmp_path / "another")
+    night._committed = 0
+    night.restart()
+    night.at("03:00:00", error(error_group="dtype:X"))
+    assert [told.note.labels["error_group"] for told in night.told][-1] == "dtype:X"
 
 
 def test_a_window_that_cannot_be_counted_is_said_once(timeline, monkeypatch):
@@ -454,13 +514,14 @@ def test_a_failing_store_is_not_blamed_on_a_rule_that_failed_before(timeline, mo
     night = timeline([rule("slow", "any message:/boom/")])
     with monkeypatch.context() as patch:
         _costly(night, patch, limit=0)
-        night.at("02:00:00", error())
+        night.at("02:00:00", error(message="boom"))
     with monkeypatch.context() as patch:
         _costly(night, patch, limit=0, word="SELECT")
         with pytest.raises(QueryTooCostly):
-            night.at("02:00:01", error(message="boom"))
-    night.at("02:00:02")
-    assert [told.note.rule for told in night.told] == ["slow"]
+            night.until("02:00:06")
+    night.until("02:00:10")
+    assert [(told.note.rule, told.note.count) for told in night.told] == [("slow", 1)]
+    assert [one["count"] for one in night.alerts()] == [1]
 
 
 def test_a_backlog_is_judged_a_piece_a_step(timeline, monkeypatch):
@@ -503,3 +564,11 @@ def test_status_counts_what_was_in_doubt_at_the_start_and_what_came_late(timelin
     assert night.engine.outbox.claim("team") is not None
     night.restart()
     assert night.engine.status() == {"recovered": 1, "late": 1}
+
+
+def test_the_end_of_what_nobody_was_told_of_is_an_event_too(timeline):
+    night = timeline([rule("quiet", "any level:ERROR", shadow=True)])
+    night.at("02:00:00", error())
+    night.until("02:30:00")
+    told = [(event, fields["attributes"]["muted"]) for event, fields in night.notes if event.startswith("alert_")]
+    assert told == [("alert_fired", "shadow"), ("alert_resolved", "shadow")]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
 
+from safelight.alerts import judge
 from safelight.alerts.notification import Notification
 from safelight.alerts.overview import Wanted
 from safelight.alerts.views import Target
 from safelight.errors import InputError, NoSuchEvent
-from support.timeline import TEAM, clock, error, rule
+from support.timeline import TEAM, clock, error, event, rule
 
 OTHER = Target("other", "webhook", 3, "zh-CN")
 THIRD = Target("third", "webhook", 2, "en")
@@ -120,6 +122,75 @@ def test_rules_are_swapped_while_we_run(timeline):
     night.engine.use([])
     night.at("02:02:00", error(node="Other"))
     assert len(night.alerts()) == 3
+
+
+def test_rules_that_stay_the_same_are_not_made_again(timeline, monkeypatch):
+    kept = rule("many", "more than 0 level:ERROR over 10m")
+    night = timeline([kept])
+    night.at("02:00:00", error())
+    night.until("02:00:10")
+    made = []
+    real = judge.history
+    monkeypatch.setattr(
+        judge, "history", lambda store, watch, *rest: made.append(watch.rule.id) or real(store, watch, *rest)
+    )
+    night.engine.use([kept, rule("slow", "run takes > 30s")])
+    assert made == ["slow"]
+    night.until("02:20:00")
+    assert [row[2] for row in night.messages()] == ["firing", "resolved"]
+
+
+def test_whoever_acts_is_not_kept_waiting(timeline):
+    night = timeline([rule()])
+    night.at("02:00:00", error())
+    engine, stirred = night.engine, []
+    engine.on_change = lambda: stirred.append(engine.next_due() <= night.now)
+    (alert,) = night.alerts()
+    engine.acknowledge(alert["id"], "Li")
+    engine.unacknowledge(alert["id"])
+    silence = engine.silence({"rule": "any-error"}, clock("03:00:00"), "Li")
+    engine.unsilence(silence)
+    break_down(night, "team")
+    assert engine.enable("team")
+    assert not engine.enable("team")
+    assert len(stirred) == 5
+    assert stirred[0]
+    assert stirred[1]
+    assert stirred[3]
+
+
+def hot(celsius):
+    gpu = json.dumps({"gpu": {"index": 0, "temperature_c": celsius}})
+    return event(event="resources_sampled", level="DEBUG", host="box", attributes=gpu)
+
+
+def silences_said(night):
+    return [fields for name, fields in night.notes if name == "rule_failed"]
+
+
+def test_a_figure_that_was_never_there_is_not_missed(timeline):
+    night = timeline([rule("hot", "gpu.temperature_c > 87")])
+    night.until("03:00:00")
+    night.restart()
+    night.until("04:00:00")
+    assert silences_said(night) == []
+    assert [one["state"] for one in night.engine.rules()] == ["no_data"]
+
+
+def test_a_figure_that_is_told_no_more_is_said_to_be_missing_once(timeline):
+    night = timeline([rule("hot", "gpu.temperature_c > 87")])
+    night.at("02:00:00", hot(50))
+    night.until("02:30:00")
+    (said,) = silences_said(night)
+    assert (said["level"], said["attributes"]) == ("WARNING", {"rule": "hot", "state": "no_data"})
+    night.restart()
+    night.until("04:00:00")
+    night.engine.use([rule("hot", "gpu.temperature_c > 87"), rule()])
+    night.until("05:00:00")
+    assert len(silences_said(night)) == 1
+    night.at("05:00:00", hot(50))
+    night.until("05:30:00")
+    assert len(silences_said(night)) == 2
 
 
 def test_what_stands_by_a_condition_that_was_changed_is_over_without_a_word(timeline):

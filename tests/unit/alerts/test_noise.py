@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,7 +10,7 @@ import pytest
 
 from safelight.alerts.quiet import Quiet
 from safelight.alerts.views import Target
-from support.timeline import TEAM, clock, error, rule
+from support.timeline import TEAM, clock, error, event, rule
 
 DUTY = Target("duty", "webhook", 3, "en")
 OTHER = Target("other", "webhook", 2, "en")
@@ -147,13 +148,23 @@ def test_the_night_becomes_one_message_in_the_morning(timeline):
     night.until("07:00:30")
     (morning,) = [told for told in night.told if told.note.rule != "oom"]
     assert (f"{morning.at:%H:%M:%S}", morning.note.status) == ("07:00:00", "firing")
-    assert morning.note.title == "Overnight: 3 alerts"
+    assert morning.note.title == "Alerts overnight: 3"
     assert "02:30 to 02:40, over" in morning.note.text
     assert "since 06:55, still firing" in morning.note.text
     assert len(morning.note.alerts) == 3
     night.until("08:00:00")
     over = [told for told in night.told if told.note.rule == "any-error" and told.note.status == "resolved"]
     assert [told.note.count for told in over] == [1]
+
+
+def test_a_queue_that_emptied_at_night_is_told_in_the_morning_as_over(timeline):
+    night = timeline([rule("done", "queue empties after 10m")], quiet=NIGHT)
+    night.at("02:00:00", event(event="run_started", instance="gpu-1", workflow_id="wf-1"))
+    night.at("02:30:00", event(event="run_finished", instance="gpu-1", workflow_id="wf-1"))
+    night.until("08:00:00")
+    assert [row[:3] for row in night.messages()] == [("07:00:00", "team", "resolved")]
+    assert night.told[0].note.title.startswith("Alerts overnight: 1")
+    assert [one["status"] for one in night.alerts()] == ["resolved"]
 
 
 def test_what_was_told_before_the_night_is_over_in_the_morning(timeline):
@@ -171,7 +182,7 @@ def test_a_morning_that_nobody_was_there_for_is_told_as_soon_as_somebody_is(time
     night.now = clock("+1d 00:30:00")
     night.restart()
     night.until("+1d 00:40:00")
-    assert [told.note.title for told in night.told] == ["Overnight: 1 alerts"]
+    assert [told.note.title for told in night.told] == ["Alerts overnight: 1"]
 
 
 def test_what_somebody_acknowledged_at_night_is_not_told_in_the_morning(timeline):
@@ -331,6 +342,22 @@ def test_a_condition_must_hold_for_as_long_as_the_rule_says(timeline):
     assert "02:13:00" <= night.messages()[0][0] <= "02:13:10"
 
 
+def test_while_it_is_pending_clear_says_nothing(timeline):
+    fields = {"clear": "fewer than 1 level:ERROR over 1m", "for": "45s"}
+    night = timeline([rule("many", "more than 1 level:ERROR over 1m", **fields)])
+    night.at("02:00:01", error(), error(timestamp=clock("01:59:31")))  # two for 30 s, and one for 30 s more
+    night.until("02:00:20")
+    assert [one["status"] for one in night.alerts()] == ["pending"]
+    night.until("02:10:00")
+    assert (night.told, night.alerts()) == ([], [])
+    night.at("03:00:01", error(), error())
+    night.at("03:00:58", error())  # what fires goes on while there is one
+    night.until("03:01:50")
+    assert [one["status"] for one in night.alerts()] == ["firing"]
+    night.until("03:10:00")
+    assert [row[2] for row in night.messages()] == ["firing", "resolved"]
+
+
 def test_a_match_that_pauses_is_not_pending_any_more(timeline):
     night = timeline([rule(**{"for": "5m"})])
     night.at("02:00:00", error())
@@ -385,3 +412,78 @@ def test_a_night_of_sleep_repeats_nothing(timeline):
     after = [(told.note.rule, told.note.status) for told in night.told[before:]]
     assert ("any-error", "resolved") in after
     assert len([one for one in after if one[0] == "any-error"]) == 1
+
+
+# --- repairs
+
+
+def repairing(**fields):
+    return rule(severity=2, then=[{"free_memory": {}}, {"requeue": {}}], **fields)
+
+
+def tried(night):
+    """The remedies of all repairs so far, oldest first."""
+    return [one.remedy.kind() for one in reversed(night.engine.repairs.newest())]
+
+
+def helped(night):
+    """What waits is done, and nothing came of it."""
+    for one in night.engine.repairs.waiting():
+        assert night.engine.repairs.start(one, "http://127.0.0.1:8188") is None
+        night.engine.repairs.finish(one, "done", [])
+
+
+def test_quiet_hours_spare_people_and_not_the_machine(timeline):
+    night = timeline([repairing()], quiet=NIGHT)
+    night.at("02:00:00", error())
+    assert tried(night) == ["free_memory"]
+    (one,) = night.engine.repairs.newest()
+    assert night.engine.repairs.hushed(one) == "quiet_hours"
+    helped(night)
+    night.at("02:04:59", error())
+    assert tried(night) == ["free_memory"]  # it has the time of a repeat to help
+    night.at("02:05:00", error())
+    assert tried(night) == ["free_memory", "requeue"]
+    assert night.told == []
+
+
+def test_what_flaps_is_repaired_each_time(timeline):
+    night = timeline([repairing(resolve_after="30s", repeat="10s")])
+    for minute in range(5):
+        night.at(f"02:{2 * minute:02}:00", error())
+        night.at(f"02:{2 * minute:02}:20", error())
+    repaired = {one.cause.alert for one in night.engine.repairs.newest()}
+    assert any(alert["muted"] and alert["muted"]["by"] == "flapping" for alert in night.alerts())
+    assert repaired == {alert["id"] for alert in night.alerts()}
+
+
+@pytest.mark.parametrize("why", ["silence", "shadow", "inhibited", "acknowledged"])
+def test_what_people_keep_quiet_is_not_repaired(timeline, why):
+    cause = rule("cause", "any event:cause", severity=3, inhibit=["any-error"] if why == "inhibited" else [])
+    night = timeline([repairing(shadow=why == "shadow"), cause], quiet=NIGHT)
+    night.at("01:59:00", event(event="cause"))
+    if why == "silence":
+        silence(night, "03:00:00", rule="any-error")
+    night.at("02:00:00", error())
+    if why == "acknowledged":
+        assert tried(night) == ["free_memory"]
+        night.engine.acknowledge(next(one["id"] for one in night.alerts() if one["rule"] == "any-error"), "ann")
+        helped(night)
+        night.at("02:06:00", error())
+        assert tried(night) == ["free_memory"]
+        return
+    assert tried(night) == []
+
+
+def test_a_message_of_ours_about_an_alert_leads_to_it_and_to_its_run(timeline):
+    night = timeline([rule()], base_url="http://safelight.test")
+    night.at("02:00:00", error(workflow_id="wf-1"))
+    (alert,) = night.alerts()
+    usual = night.told[0].note
+    ours = replace(usual, key="repair.1.team", title="Remedy", links={})
+    assert night.engine.announce("repair.1", lambda _: ours)
+    night.until("02:00:01")
+    night.at("02:00:02")
+    assert night.told[-1].note.title == "Remedy"
+    wanted = {"alert": f"http://safelight.test/alerts/{alert['id']}", "run": "http://safelight.test/runs/wf-1"}
+    assert night.told[-1].note.links == wanted

@@ -6,10 +6,15 @@ from datetime import timedelta
 
 import pytest
 
+from safelight.alerts import outbox as outboxes
 from safelight.alerts.database import Database
 from safelight.alerts.notification import Notification
-from safelight.alerts.outbox import BACKOFF_MAX_S, CROWD, EXPIRY, PAUSE_MAX_S, WAITING_MAX, Letter, Outbox
+from safelight.alerts.outbox import BACKOFF_MAX_S, CROWD, EXPIRY, PAUSE_MAX_S, Letter, Outbox
 from support.timeline import DAY
+
+
+def note(number, channel="team", severity=2):
+    return Notification(f"{number}.{channel}", str(number), "r", severity, "firing", f"title {number}", "text")
 
 
 class Desk:
@@ -25,9 +30,8 @@ class Desk:
         self.outbox = Outbox(self.database, lambda: self.now, language="en", jitter=lambda _, longest: longest)
 
     def put(self, number, *, channel="team", severity=2, group="g"):
-        note = Notification(f"{number}.{channel}", str(number), "r", severity, "firing", f"title {number}", "text")
         with self.database.transaction():
-            return self.outbox.put(note, str(number), channel, group)
+            return self.outbox.put(note(number, channel, severity), str(number), channel, group)
 
     def claim(self, channel="team", **limits):
         return self.outbox.claim(channel, **limits)
@@ -259,13 +263,25 @@ def test_a_message_expires_by_its_severity(desk, severity):
         assert [letter.notification.id for letter in desk.outbox.expire()] == ["1"]
 
 
-def test_a_full_queue_pushes_out_the_oldest_of_the_least_severe_and_says_so(desk):
+def test_a_full_queue_pushes_out_the_oldest_of_the_least_severe_and_says_so(desk, monkeypatch):
+    monkeypatch.setattr(outboxes, "WAITING_MAX", 20)
     desk.put("urgent", severity=3)
-    for number in range(WAITING_MAX - 1):
+    for number in range(19):
         assert desk.put(number) == []
     pushed_out = desk.put("newest")
     assert [letter.notification.id for letter in pushed_out] == ["0"]
-    assert desk.database.value("waiting_count", channel="team") == WAITING_MAX
+    assert desk.database.value("waiting_count", channel="team") == 20
+
+
+def test_what_a_storm_puts_at_once_is_all_sent(desk):
+    with desk.database.transaction():
+        for number in range(3_000):
+            assert desk.outbox.put(note(number), str(number), "team", str(number)) == []
+    told = 0
+    while isinstance(letter := desk.claim(), Letter):
+        told += len(letter.ids)
+        desk.outbox.sent(letter, "ok")
+    assert told == 3_000
 
 
 def test_attempts_stay_below_the_rate_in_any_minute_also_over_a_restart(desk):
@@ -420,3 +436,10 @@ def test_a_notification_survives_its_journey_through_json():
         "id", "rule", "severity", "status", "title", "text", "labels", "count", "started_at", "ended_at", "events",
         "alerts", "advice", "links", "may_repeat",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("after_s", [float("nan"), float("inf"), float("-inf")])
+def test_a_time_to_wait_that_is_no_number_is_not_believed(desk, after_s):
+    desk.put(1)
+    again = desk.outbox.postponed(desk.claim(), "429", after_s=after_s, in_doubt=False)
+    assert again == desk.now + timedelta(seconds=2)

@@ -168,7 +168,7 @@ def test_too_often_goes_on_to_the_next_step_and_counts_over_alerts(repairs, cloc
         clock.later(minutes=10)
     repairs.begin(alert("a2"), rule(then))
     refusal = repairs.start(only(repairs.waiting()), PLACE)
-    assert refusal.render("en") == "Not done: it was done 2 times within 1h already."
+    assert refusal.render("en") == "Not done: its limit of 2 within 1h is reached."
     assert only(repairs.waiting()).remedy.kind() == "requeue"
     clock.later(minutes=50)
     repairs.begin(alert("a3"), rule(then))

@@ -281,3 +281,8 @@ def test_more_and_fewer_do_not_hold_at_the_threshold_itself():
     assert isinstance(fewer, Count)
     assert [more.holds(n) for n in (4, 5, 6)] == [False, False, True]
     assert [fewer.holds(n) for n in (4, 5, 6)] == [True, False, False]
+
+
+def test_a_line_that_is_too_long_is_refused_before_it_is_read():
+    with pytest.raises(QueryError, match="at most 2,000 characters, this one 3,000,000"):
+        parse("x" * 3_000_000)

@@ -190,3 +190,7 @@ def test_no_message_of_a_user_is_taken_for_sql_or_a_pattern(holding):
     assert errors_one(store, group)["group"] == group
     assert len(errors(store, q="%_")["errors"]) == 1
     assert errors(store, q="%x_")["errors"] == []
+
+
+def test_a_time_before_all_times_is_empty(holding):
+    assert errors(holding(oom(0, 60, run="a")), end="0001-01-01T00:00:00Z")["errors"] == []

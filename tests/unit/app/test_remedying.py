@@ -25,7 +25,7 @@ from safelight.app.surroundings import Around
 from safelight.app.targets import Targets
 from safelight.batch import Batch
 from safelight.documents import Documents
-from safelight.errors import InputError, RemedyError
+from safelight.errors import InputError, RemedyError, StoreError
 from safelight.sources.comfyui import ComfyUI as Source
 from safelight.store.segments import SegmentStore
 from support.comfyui import ComfyUI
@@ -201,7 +201,7 @@ async def test_too_often_stops_and_says_so(tmp_path, comfyui):
         await server.ended("done", "skipped")
         await server.until(lambda: server.notes[-1][0] == "remedy_failed")
         assert comfyui.paths().count("POST /free") == 1
-        assert "it was done 1 times within 1h already" in server.words()
+        assert "its limit of 1 within 1h is reached" in server.words()
 
 
 async def test_what_was_just_done_for_another_alert_is_not_done_again_nor_told(tmp_path, comfyui):
@@ -285,7 +285,7 @@ async def test_a_paused_queue_is_resumed_when_the_alert_is_over(tmp_path, comfyu
         server.over()
         await server.ended("undone")
         assert [item[1] for item in comfyui.pending] == [first, second]
-        assert "prompts put back: 2" in server.words()
+        await server.until(lambda: "prompts put back: 2" in server.words())
 
 
 async def test_a_pause_survives_a_crash_of_ours_and_a_comfyui_that_is_away(tmp_path, comfyui):
@@ -449,3 +449,81 @@ async def test_a_command_line_that_ends_at_once_has_failed(started):
     with pytest.raises(RemedyError, match=r"ended at once with status 7"):
         await begin(started, "raise SystemExit(7)")
     assert not await started.is_ours("gpu-1")
+
+
+async def test_what_breaks_one_repair_stops_no_other(tmp_path, comfyui, monkeypatch):
+    monkeypatch.setattr("safelight.app.remedying.AGAIN_S", 0.1)
+    release = tmp_path / "release"
+    waits = f"import pathlib, time\nwhile not pathlib.Path({str(release)!r}).exists(): time.sleep(0.05)"
+    slow = {"command": {"run": [sys.executable, "-c", waits], "instance": "gpu-1", "within": "60s"}}
+    async with serving(tmp_path, comfyui.url) as server:
+        real = server.repairs.start
+
+        def start(repair, place):
+            if repair.remedy.kind() == "free_memory":
+                raise ZeroDivisionError
+            return real(repair, place)
+
+        server.repairs.start = start
+        server.fires(slow)
+        await server.until(lambda: server.repairs.newest()[0].status == "running")
+        server.fires({"free_memory": {"url": "http://127.0.0.1:9"}}, alert="a2")
+        await server.until(lambda: "task_failed" in [name for name, _ in server.notes])
+        release.touch()
+        await server.until(lambda: server.repairs.newest("a1")[0].status == "done")
+
+
+async def test_an_end_that_cannot_be_written_is_written_once_the_disk_takes_it(tmp_path, comfyui, monkeypatch):
+    monkeypatch.setattr("safelight.app.remedying.AGAIN_S", 0.01)
+    async with serving(tmp_path, comfyui.url) as server:
+        real, refusals = server.repairs.finish, iter([True, True])
+
+        def finish(*given):
+            if next(refusals, False):
+                raise StoreError("alerts.state_unwritable", path="x", reason="full")
+            real(*given)
+
+        server.repairs.finish = finish
+        server.fires({"free_memory": {}})
+        await server.ended("done")
+
+
+async def test_the_end_of_what_can_be_tried_is_one_urgent_message(tmp_path, comfyui):
+    async with serving(tmp_path, comfyui.url) as server:
+        server.fires({"command": {"run": python("raise SystemExit(3)")}}, severity=2)
+        await server.ended("failed")
+        await server.until(lambda: server.messages)
+        assert [(note.language, note.severity) for note in server.messages] == [("en", 3), ("zh-CN", 3)]
+
+
+@pytest.mark.parametrize(
+    ("why", "status", "final", "messages"),
+    [
+        (None, "done", False, 1),
+        ("quiet_hours", "done", False, 0),
+        ("quiet_hours", "failed", True, 2),
+        ("quiet_hours", "skipped", True, 2),
+        ("flapping", "failed", True, 2),
+        ("flapping", "skipped", True, 0),
+    ],
+)
+async def test_of_an_alert_that_is_kept_quiet_only_what_needs_people_is_told(
+    tmp_path, comfyui, why, status, final, messages
+):
+    async with serving(tmp_path, comfyui.url, dry_run=True) as server:
+        server.fires({"free_memory": {}}, severity=2)
+        await server.ended("dry_run")
+        await server.until(lambda: server.messages)
+        server.messages.clear()
+        (one,) = server.repairs.newest()
+        await server.worker.reports.ended(one, status, [], final=final, hushed=why)
+        assert len(server.messages) == messages
+
+
+@pytest.mark.parametrize(("step", "field"), [({"standby": {"to": "gpu-9"}}, "to"), ({"free_memory": {}}, "url")])
+async def test_what_nobody_knows_the_address_of_is_named_in_the_step(tmp_path, comfyui, step, field):
+    async with serving(tmp_path, comfyui.url) as server:
+        server.fires(step, labels={"instance": "gpu-9" if field == "url" else "gpu-1"})
+        await server.ended("failed")
+        await server.until(lambda: server.messages)
+        assert f"Where gpu-9 answers is not known: write its address into the step as `{field}`" in server.words()

@@ -211,3 +211,13 @@ def test_the_running_engine_judges_a_new_rule_and_tells_how_it_stands(tmp_path):
     finally:
         night.close()
         database.close()
+
+
+def test_a_rule_of_the_file_shows_the_name_of_a_secret_and_not_the_secret(tmp_path, database):
+    file = tmp_path / "safelight.toml"
+    step = '{ command = { run = ["fans", "env:FANS"], environment = { TOKEN = "env:FANS" } } }'
+    file.write_text(f'[[rules]]\nid = "fans"\nwhen = "any level:ERROR"\nthen = [{step}]\n', encoding="utf-8")
+    found = Rulebook(load(file, {"FANS": "s3cret-word"}), OwnRules(database), lambda *_, **__: None)
+    assert found.find("fans").rule.then[0].environment == {"TOKEN": "s3cret-word"}
+    shown = found.one("fans", "en")["then"]
+    assert shown == [{"command": {"run": ["fans", "env:FANS"], "environment": {"TOKEN": "env:FANS"}}}]

@@ -57,3 +57,7 @@ def test_retry_after_is_seconds_or_a_date(headers, seconds):
     with pytest.raises(Retryable) as caught:
         accepted(httpx.Response(503, headers=headers))
     assert caught.value.after_s == seconds
+
+
+def test_a_time_to_wait_in_other_digits_is_none():
+    assert retry_after(httpx.Headers({"retry-after": b"\xb2"})) is None

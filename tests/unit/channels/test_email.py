@@ -136,7 +136,21 @@ def test_a_prefix_stands_before_every_subject():
     assert b"Subject: [gpu-1] oom" in channel.written(note(), DAY)
 
 
-@pytest.mark.parametrize("address", ["", "ops", "ops@", "a@b>\r\nBcc: c@d", "运维@example.com", "a@b, c@d", "a b@c"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "ops",
+        "ops@",
+        "a@b>\r\nBcc: c@d",
+        "运维@example.com",
+        "a@b, c@d",
+        "a b@c",
+        "a@b.c <d@e.f>",
+        "[x] <a@b.c>",
+        "a (b <c@d.e>",
+    ],
+)
 def test_what_is_no_address_is_refused_by_name(address):
     with pytest.raises(ValidationError, match="is not a mail address"):
         Email.model_validate(FIELDS | {"to": [address]})

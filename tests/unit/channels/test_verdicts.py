@@ -50,3 +50,7 @@ def test_a_code_means_what_it_or_its_family_is_listed_as(code, kind, after_s):
 def test_words_are_one_short_line():
     assert words(1, None, "a\nb", "") == "1 a b"
     assert len(words("x" * 1000)) == ANSWER_MAX
+
+
+def test_words_may_be_anything():
+    assert words(0, {"odd": 1}, None, "", ["x"]) == "0 {'odd': 1} ['x']"

@@ -149,3 +149,10 @@ def test_without_a_server_it_is_said_what_is_missing(tmp_path, command, words):
     result = CliRunner().invoke(command, [*words, "--data", str(tmp_path)])
     assert isinstance(result.exception, ServerError)
     assert result.exception.key == "cli.alerts.no_server"
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://a:port", "file:///etc", "127.0.0.1"])
+def test_an_address_that_is_none_is_refused_with_a_sentence(url):
+    told = CliRunner().invoke(alerts.command, ["list", "--url", url]).exception
+    assert isinstance(told, ServerError)
+    assert "http://" in str(told)

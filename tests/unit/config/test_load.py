@@ -301,3 +301,10 @@ def test_retention_is_never_a_slip(tmp_path, kept):
 def test_what_is_no_size_is_refused(text):
     with pytest.raises(ValueError, match=r".*"):
         size(text)
+
+
+def test_a_type_that_is_no_text_is_a_mistake_like_any(tmp_path):
+    config = read(
+        tmp_path, '[[channels]]\ntype = ["webhook"]\nname = "a"\n[[channels]]\ntype = { a = 1 }\nname = "b"\n'
+    )
+    assert [":2: channels[1].type" in told for told in config.left_out] == [True, False]

@@ -32,7 +32,7 @@ def read(tmp_path, text, language="en"):
         ('when = "any level:ERROR"\ntext = "{% if %}"', ":10: rules[2].text", ""),
         ('when = "failure rate > 15 over 15m"', ":9: rules[2].when", "15%"),
         ('when = "run takes > 30"', ":9: rules[2].when", "30s"),
-        ('when = "any level:ERROR"\nclear = "any level:INFO"', ":10: rules[2].clear", ""),
+        ('when = "any level:ERROR"\nclear = "more than 3 level:INFO over 1h"', ":10: rules[2].clear", ""),
         ('when = "any level:ERROR"\nescalate = { after = 15 }', ":10: rules[2].escalate.after", "30s, 5m"),
         ('when = "any level:ERROR"\nfor = "2"', ":10: rules[2].for", "duration"),
     ],
@@ -77,7 +77,7 @@ def test_a_title_may_begin_like_a_secret(tmp_path):
 
 def test_every_rule_knows_where_it_stands(tmp_path):
     config = read(tmp_path, TEAM + GOOD)
-    assert config.places == {"good": f"{tmp_path / 'safelight.toml'}:6"}
+    assert config.places["good"].at == f"{tmp_path / 'safelight.toml'}:6"
 
 
 def test_mistakes_of_rules_are_told_in_chinese(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -11,7 +13,9 @@ import pytest
 
 from safelight.alerts.notification import Notification
 from safelight.channels import Channel, accepted, following, preparing
-from safelight.delivery.converse import InDoubt, converse
+from safelight.channels.webhook import Webhook
+from safelight.delivery import converse as converse_module
+from safelight.delivery.converse import InDoubt, converse, hidden, telling
 from safelight.delivery.exchange import client
 from safelight.errors import DeliveryError, Retryable
 from support.providers import Answer, Provider
@@ -190,3 +194,44 @@ def test_the_default_conversation_is_one_request(peer):
     talk = Plain(name="c").conversation(NOTE, datetime.now(UTC))
     assert told(talk) == "200 OK ok"
     assert peer.received[0].path == "/a"
+
+
+def test_an_answer_in_an_encoding_that_unpacks_is_text_like_any(peer):
+    bomb = zlib.compress(b"x" * 1_000_000)
+    peer.answers(Answer(200, bomb, {"Content-Type": "text/plain; charset=zlib"}))
+    assert told(iter_of(accepted, peer)).startswith("200 OK")
+
+
+def iter_of(verdict, peer):
+    return verdict((yield post(peer, "/message")))
+
+
+class Mistaken(Spoken):
+    """Cannot even begin."""
+
+    type: Literal["mistaken"] = "mistaken"
+
+    def conversation(self, note, now):
+        raise ZeroDivisionError
+
+
+def test_a_channel_that_cannot_begin_is_a_mistake_of_its_own():
+    channel = Mistaken(name="c")
+    with pytest.raises(DeliveryError, match="ZeroDivisionError"):
+        told(telling(channel, NOTE, datetime.now(UTC)))
+
+
+def test_a_conversation_that_will_not_end_hurts_nobody(peer, monkeypatch):
+    def talk():
+        with suppress(GeneratorExit):
+            yield post(peer, "/message")
+        yield post(peer, "/again")
+
+    monkeypatch.setattr(converse_module, "STEPS_MAX", 0)
+    with pytest.raises(DeliveryError, match="endless"):
+        told(talk())
+
+
+def test_a_password_that_looks_like_a_broken_address_is_hidden_like_any():
+    hook = Webhook(name="c", url="https://a.example/", secret="https://[not-an-address")
+    assert hidden(hook, "no: https://[not-an-address") == "no: ***"

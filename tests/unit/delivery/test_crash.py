@@ -51,7 +51,7 @@ def kill(tmp_path, rounds):
         try:
             for number in range(rounds):
                 # Every other death waits for a message to be on its way; the others come at any moment.
-                under_way = (lambda: provider.wait(len(provider.received) + 1)) if number % 2 else None
+                under_way = (lambda: provider.wait(len(provider.received) + 1, timeout_s=60)) if number % 2 else None
                 committed = max(committed, _live_and_die(zygote, under_way))
             _order(zygote, "finish")
             last = [line for line in _lines_until(zygote, "ended") if line == "done"]

@@ -15,7 +15,7 @@ from safelight.alerts.database import Database
 from safelight.alerts.notification import Notification
 from safelight.alerts.outbox import Outbox
 from safelight.alerts.views import Target
-from safelight.channels import Channel, dingtalk, webhook
+from safelight.channels import Channel, dingtalk, telegram, webhook
 from safelight.delivery import converse, deliver
 from safelight.delivery.deliver import Delivery, target
 from safelight.delivery.trial import send_test
@@ -502,3 +502,42 @@ def test_every_channel_of_the_room_is_found_by_its_file_name():
     from safelight.plugin import kinds
 
     assert {"webhook", "dingtalk"} <= set(kinds(Channel))
+
+
+def test_a_peer_that_names_no_number_to_wait_stops_nobody(tmp_path):
+    with Provider() as hostile, Provider() as other:
+        night = telegram.Telegram(name="night", token="t" * 20, chat_id=1, server=hostile.url, allow_private=True)
+        post = Post(tmp_path / "state.sqlite", [night, hook(other)])
+        hostile.answers(Answer(429, b'{"ok": false, "parameters": {"retry_after": NaN}}'))
+        post.put(1, "night")
+        with post.running():
+            post.wait(1, "notification_failed")
+            post.put(2)
+            post.delivery.wake()
+            post.wait(1, "notification_sent")
+    assert [row[:2] for row in post.status()] == [("night", "waiting"), ("hook", "sent")]
+
+
+def test_what_breaks_one_channel_stops_no_other(tmp_path, provider):
+    post = Post(tmp_path / "state.sqlite", [hook(provider), hook(provider, "odd")])
+    post.put(1, "odd")
+    post.database._connection.execute("UPDATE outbox SET notification = '{}'")
+    with post.running():
+        (fields,) = post.wait(1, "task_failed")
+        assert "(odd)" in fields["message"]
+        post.put(2)
+        post.delivery.wake()
+        post.wait(1, "notification_sent")
+
+
+def test_what_was_on_its_way_when_delivery_fell_over_goes_out_again_marked(tmp_path, provider):
+    post = Post(tmp_path / "state.sqlite", [hook(provider)])
+    with post.running():
+        post.put(1)
+        post.delivery.wake()
+        post.wait(1, "notification_sent")
+    post.database._connection.execute("UPDATE outbox SET status = 'sending'")
+    post.delivery._stopping = False
+    with post.running():
+        post.wait(2, "notification_sent")
+    assert [request.json["may_repeat"] for request in provider.received] == [False, True]

@@ -111,3 +111,9 @@ def test_a_broken_channel_is_left_alone_until_it_is_on_again(peer):
 
     anyio.run(main)
     assert asked == [False, False, True]
+
+
+def test_a_mistake_of_the_channel_itself_is_a_failure_like_any(peer):
+    with office(channel(peer), current=lambda: [{"id": "a", "severity": "odd"}]) as post:
+        post.wait("notification_failed")
+        assert "ValueError" in post.noted[0][1]["message"]

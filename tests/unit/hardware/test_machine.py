@@ -58,3 +58,22 @@ def test_rates_are_differences_and_a_counter_that_went_back_is_none(monkeypatch)
     monkeypatch.setattr(machine, "_counters", lambda: next(counted))
     monkeypatch.setattr(machine.time, "monotonic", lambda: next(clock))
     assert Machine().read()["network"] == {"received_kb": 2.0, "sent_kb": 0.0}
+
+
+def disk(mount, total_mb, free_mb):
+    used = round(100 * (1 - free_mb / total_mb), 1)
+    return {"mount": mount, "type": "ext4", "total_mb": total_mb, "free_mb": free_mb, "used_percent": used}
+
+
+def test_the_disk_with_the_least_room_is_told_apart():
+    disks = [disk("/", 500_000, 200_000), disk("/boot", 900, 100), disk("/models", 2_000_000, 700)]
+    assert machine.fullest(disks) == {
+        "disk_fullest_mount": "/models",
+        "disk_fullest_percent": 100.0,
+        "disk_fullest_free_mb": 700,
+    }
+
+
+def test_where_all_disks_are_small_the_fullest_of_them_counts_and_without_any_nothing_is_told():
+    assert machine.fullest([disk("/", 4_000, 300), disk("/data", 4_000, 200)])["disk_fullest_mount"] == "/data"
+    assert machine.fullest([]) == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import timedelta
 
 import anyio
@@ -183,7 +184,7 @@ def systemctl(tmp_path, monkeypatch):
     """A systemctl that notes what it is asked; there is no systemd to ask here."""
     asked = tmp_path / "asked"
     fake = tmp_path / "systemctl"
-    fake.write_text(f'#!/bin/sh\necho "$@" >> {asked}\ntest "$4$3" != nonesuchrestart || exit 5\n')
+    fake.write_text(f'#!/bin/sh\necho "$@" >> {asked}\ntest "$5$3" != nonesuchrestart || exit 5\n')
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     return asked
@@ -193,8 +194,8 @@ async def test_a_unit_is_restarted_by_systemd(systemctl, around, cause):
     await step({"restart": {"service": "comfyui"}}).apply(cause(), around)
     await step({"restart": {"service": "comfyui", "user": True}}).apply(cause(), around)
     assert systemctl.read_text().splitlines() == [
-        "--no-ask-password restart comfyui",
-        "--user --no-ask-password restart comfyui",
+        "--no-ask-password restart -- comfyui",
+        "--user --no-ask-password restart -- comfyui",
     ]
 
 
@@ -280,3 +281,29 @@ def test_labels_of_the_alert_are_variables_of_a_command(cause):
         "SAFELIGHT_SERVICE": "comfyui",
         "SAFELIGHT_RUNS": "r1",
     }
+
+
+def test_what_looks_like_an_option_is_no_unit():
+    with pytest.raises(ValueError, match=r"restart\.service"):
+        step({"restart": {"service": "--host=-oProxyCommand=x"}})
+
+
+@pytest.mark.parametrize("kind", ["free_memory", "interrupt", "pause_queue"])
+def test_a_password_within_an_address_is_not_told(kind, cause):
+    remedy = step({kind: {"url": "http://ann:hunter22@gpu.example:8188"}})
+    told = remedy.plan(replace(cause(), labels={})).render("en")
+    assert "gpu.example" in told
+    assert "hunter22" not in told
+
+
+async def test_nor_that_of_a_service_that_is_not_well(cause):
+    with pytest.raises(ServiceError) as told:
+        await health.of_url("http://ann:hunter22@127.0.0.1:9/health")
+    assert "127.0.0.1:9" in str(told.value)
+    assert "hunter22" not in str(told.value)
+
+
+def test_nor_that_of_the_other_one(cause):
+    told = step({"standby": {"to": "http://ann:hunter22@gpu.example"}}).plan(cause()).render("en")
+    assert "gpu.example" in told
+    assert "hunter22" not in told

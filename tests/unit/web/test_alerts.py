@@ -37,6 +37,7 @@ async def client(engine):
     web.state.safelight = SimpleNamespace(alerting=SimpleNamespace(engine=engine))
     web.add_exception_handler(SafelightError, reply.ours)
     web.add_exception_handler(RequestValidationError, reply.invalid)
+    web.add_exception_handler(UnicodeEncodeError, reply.no_text)
     web.include_router(alerts.router)
     web.include_router(silences.router)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(web), base_url="http://127.0.0.1") as opened:
@@ -132,3 +133,16 @@ async def test_a_silence_that_makes_no_sense_is_refused(client, asked):
     answer = await client.post("/silences", json=asked)
     assert answer.status_code == 400
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/silences", '{"match": {"rule": "\\ud800"}, "for": "1m"}'),
+        ("/silences", '{"match": {"rule": "x"}, "for": "1m", "comment": "\\ud800"}'),
+    ],
+)
+async def test_half_a_character_is_refused_with_a_sentence(client, path, body):
+    answer = await client.post(path, content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == 400
+    assert "surrogate" in answer.json()["detail"]

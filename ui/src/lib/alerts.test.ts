@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { draftOf, EMPTY, fieldsOf, freeName, needsALook, whereOf, type Alert } from './alerts'
+import { draftOf, EMPTY, fieldsOf, fits, freeName, whereOf, type Rule } from './alerts'
 
 test('what is empty in the form is left out of the rule', () => {
   expect(fieldsOf({ ...EMPTY, id: 'slow', when: ' run takes > 30s ' })).toEqual({
@@ -24,6 +24,7 @@ test('what the form does not show survives an edit', () => {
 test('a new rule is named after what it looks for, and never after another', () => {
   expect(freeName('any level:ERROR', [])).toBe('level-error')
   expect(freeName('any level:ERROR', ['level-error', 'level-error-2'])).toBe('level-error-3')
+  expect(freeName('failure rate > 15% over 15m', [])).toBe('failure-rate')
   expect(freeName('3 > 4', [])).toBe('rule')
 })
 
@@ -31,10 +32,8 @@ test('where it is reads from the service down to the node', () => {
   expect(whereOf({ node: 'VAEDecode', error_group: 'gpu_oom:VAEDecode', service: 'comfyui', model: 'sd15' })).toEqual(['comfyui', 'VAEDecode', 'sd15'])
 })
 
-test('what was taken care of needs no look', () => {
-  const firing = { status: 'firing', acknowledged: null, muted: null } as Alert
-  expect(needsALook(firing)).toBe(true)
-  expect(needsALook({ ...firing, acknowledged: { at: '', by: 'maria' } })).toBe(false)
-  expect(needsALook({ ...firing, muted: { by: 'silence', ref: '1', until: null } })).toBe(false)
-  expect(needsALook({ ...firing, status: 'resolved' })).toBe(false)
+test('a rule is found by words of its name, title, condition and state', () => {
+  const rule = { id: 'oom', title: '显存不足', when: 'any error_group:gpu_oom*', state: 'firing' } as Rule
+  expect(['', 'OOM', '显存', 'gpu firing'].map((q) => fits(rule, q))).toEqual([true, true, true, true])
+  expect(fits(rule, 'gpu idle')).toBe(false)
 })

@@ -1,5 +1,6 @@
 /** Alerts, silences, rules and channels as the API tells of them, and what the page makes of that. */
 import type { LogEvent } from './api'
+import type { Advice } from './errors'
 import type { Key } from './i18n'
 import type { Look } from './looks'
 import { runPath } from './runs'
@@ -13,10 +14,6 @@ export interface Notification {
   status: 'waiting' | 'sent' | 'failed'
   at: string | null
   answer: string | null
-}
-export interface Advice {
-  cause: string
-  advice: string
 }
 export interface Alert {
   id: string
@@ -57,11 +54,13 @@ export interface Transition {
   status: string
   at: string
   muted: string | null
+  ref: string | null
   severity: number
+  kind: string
 }
 export type RepairStatus = 'waiting' | 'running' | 'done' | 'failed' | 'skipped' | 'dry_run' | 'undone'
 export interface Repair {
-  id: number | string
+  id: string
   alert: string
   rule: string
   remedy: string
@@ -73,7 +72,7 @@ export interface Repair {
   started_at: string | null
   finished_at: string | null
 }
-/** Readings around the failure. */
+/** Readings around the failure; times in ms since 1970. */
 export interface Chart {
   title: string
   unit: string
@@ -142,6 +141,11 @@ export interface Rule extends RuleFields {
 export interface RuleListing {
   rules: Rule[]
   left_out: string[]
+}
+/** What the server makes of a rule that can be judged. */
+export interface Checked {
+  when: string
+  warnings: string[]
 }
 export interface Firing {
   labels: Record<string, string>
@@ -222,11 +226,11 @@ export function whereOf(labels: Readonly<Record<string, string>>): string[] {
   return [...PLACES, ...others].flatMap((name) => labels[name] ?? [])
 }
 
-/** Everything that a silence of this alert names: its rule and its labels. */
-export const matchOf = (alert: Alert): Record<string, string> => ({ rule: alert.rule, ...alert.labels })
-
-/** The list's groups: what needs a look comes first. */
-export const needsALook = (alert: Alert): boolean => alert.status !== 'resolved' && !alert.acknowledged && !alert.muted
+/** Whether a rule has all the words somewhere that are searched for. */
+export function fits(rule: Rule, q: string): boolean {
+  const said = [rule.id, rule.title, rule.when, rule.state].join('\n').toLowerCase()
+  return q.toLowerCase().split(/\s+/).every((word) => said.includes(word))
+}
 
 export const runOf = (alert: Alert): string | null => (alert.run ? runPath(alert.run) : null)
 
@@ -298,8 +302,8 @@ export function fieldsOf(draft: Draft): RuleFields {
 
 /** A name that no rule has, made of what the rule looks for: `level-error`, `level-error-2`. */
 export function freeName(when: string, taken: readonly string[]): string {
-  const words = when.toLowerCase().match(/[a-z][a-z0-9_]*/g) ?? []
-  const stem = words.filter((word) => !['any', 'of', 'over', 'at', 'least', 'than', 'and', 'or', 'not'].includes(word)).slice(0, 3).join('-') || 'rule'
+  const words = when.toLowerCase().match(/\b[a-z][a-z0-9_]*/g) ?? []
+  const stem = words.filter((word) => !['any', 'of', 'by', 'in', 'over', 'at', 'least', 'than', 'and', 'or', 'not'].includes(word)).slice(0, 3).join('-') || 'rule'
   let name = stem
   for (let n = 2; taken.includes(name); n++) name = `${stem}-${n}`
   return name

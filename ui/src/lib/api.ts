@@ -127,6 +127,8 @@ export class Problem extends Error {
     readonly detail: string,
     readonly position: number | null = null,
     readonly caret: string | null = null,
+    /** Of a rule: the field that is wrong. */
+    readonly field: string | null = null,
   ) {
     super(detail || title)
   }
@@ -140,6 +142,7 @@ export class Problem extends Error {
       text('detail'),
       typeof said.position === 'number' ? said.position : null,
       text('caret') || null,
+      text('field') || null,
     )
   }
 }

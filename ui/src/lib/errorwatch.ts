@@ -21,7 +21,7 @@ export function watchErrors(q: string, again: () => void, took: () => number): (
       Math.max(0, asked + Math.max(THROTTLE_MS, REST * took()) - Date.now()),
     )
   }
-  const end = follow(q, { onevents: soon, onstate: (state) => connection.feed(state) })
+  const end = follow(q, { onevents: soon, onagain: soon, onstate: (state) => connection.feed(state) })
   return () => {
     end()
     clearTimeout(timer)

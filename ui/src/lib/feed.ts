@@ -9,6 +9,8 @@ export type FeedState = 'connecting' | 'open' | 'waiting' | 'paused'
 
 export interface FeedHandlers {
   onevents(events: LogEvent[], dropped: number): void
+  /** The stream is open once more: what happened meanwhile may have come with neither. */
+  onagain?(): void
   /** The query is refused: the stream stays closed. */
   onproblem?(problem: Problem): void
   onstate?(state: FeedState): void
@@ -22,6 +24,7 @@ const SILENCE_MS = 60_000
 export function follow(q: string, handlers: FeedHandlers): () => void {
   let last: string | null = null
   let failures = 0
+  let opened = false
   let ended = false
   let current: AbortController | null = null
   let retry: ReturnType<typeof setTimeout> | undefined
@@ -47,6 +50,8 @@ export function follow(q: string, handlers: FeedHandlers): () => void {
     if (!answer.ok || !answer.body) throw new Error(`HTTP ${answer.status}`)
     failures = 0
     handlers.onstate?.('open')
+    if (opened) handlers.onagain?.()
+    opened = true
     const parser = new SseParser()
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
     for (;;) {

@@ -63,6 +63,25 @@ export function memory(mb: number): string {
   return format({ style: 'unit', unit: name, unitDisplay: 'short', minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value)
 }
 
+/** A measured figure with the unit that the server names, as a person reads it. */
+export function figure(value: number, name: string): string {
+  if (!value) return '0'
+  switch (name) {
+    case 'ms':
+      return duration(value)
+    case 's':
+      return duration(value * 1000)
+    case 'MB':
+      return memory(value)
+    case 'GB':
+      return memory(value * 1024)
+    case '%':
+      return percent(value / 100)
+    default:
+      return [compact(value), name].filter(Boolean).join(' ')
+  }
+}
+
 /** Made once: a long table says it a hundred times a second. */
 const relatives = new Map<string, Intl.RelativeTimeFormat>()
 

@@ -1,7 +1,12 @@
-/** An answer of the server that stays on the screen until the next one is here, and when that one fails. */
+/** An answer of the server that stays on the screen until the next one is here, and when that one fails.
+ *
+ *  Made while a component is: asked again when the language changes or the server is back, ended with the component.
+ */
+import { untrack } from 'svelte'
 import { isAbort, Problem } from './api'
 import { connection } from './connection.svelte'
 import { follow } from './feed'
+import { prefs } from './prefs.svelte'
 
 /** However much happens, ask once a second at most. */
 const THROTTLE_MS = 1_000
@@ -15,6 +20,20 @@ export class Kept<T> {
   #control: AbortController | null = null
   #asked = 0
   #timer: ReturnType<typeof setTimeout> | undefined
+
+  constructor() {
+    let first = true
+    $effect(() => {
+      void prefs.language // what the server says in words
+      void connection.returns
+      if (!first) untrack(() => this.again())
+      first = false
+    })
+    $effect(() => () => {
+      this.#control?.abort()
+      clearTimeout(this.#timer)
+    })
+  }
 
   /** Ask; an answer to an earlier question is not waited for any more. */
   async load(ask: (signal: AbortSignal) => Promise<T>): Promise<void> {
@@ -56,15 +75,11 @@ export class Kept<T> {
 
   /** Ask again whenever something happens that matches `q`. Returns what ends it. */
   watch(q: string): () => void {
-    const end = follow(q, { onevents: () => this.#soon(), onstate: (state) => connection.feed(state) })
+    const soon = (): void => this.#soon()
+    const end = follow(q, { onevents: soon, onagain: soon, onstate: (state) => connection.feed(state) })
     return () => {
       end()
       connection.feed(null)
     }
-  }
-
-  end(): void {
-    this.#control?.abort()
-    clearTimeout(this.#timer)
   }
 }

@@ -9,9 +9,10 @@ import {
   type NodeFigures,
   type OverviewData,
 } from './api'
-import type { Alert } from './alerts'
+import type { Alert, AlertListing } from './alerts'
 import { connection } from './connection.svelte'
 import { follow } from './feed'
+import { firing } from './firing.svelte'
 import { resolve, type Range } from './range'
 
 /** What Safelight writes about itself is no sign of life of a service. */
@@ -59,7 +60,7 @@ export class Overview {
         get<OverviewData>('/overview', at, signal),
         get<HistogramData>('/events/histogram', { ...at, q: OTHERS, buckets: 72 }, signal),
         get<{ nodes: NodeFigures[] }>('/nodes', at, signal),
-        get<{ alerts: Alert[] }>('/alerts', { limit: 50 }, signal),
+        get<AlertListing>('/alerts', { limit: 50 }, signal),
         get<EventPage>('/events', { ...at, q: ERRORS, limit: ERRORS_SHOWN }, signal),
       ])
       if (!figures.events && this.empty !== false) this.empty = await this.#nothingEver(signal)
@@ -68,6 +69,7 @@ export class Overview {
       this.histogram = histogram
       this.nodes = nodes.nodes
       this.alerts = alerts.alerts
+      firing.tell(alerts)
       this.#merge(errors.events, span.start)
       this.failure = ''
     } catch (reason) {

@@ -1,6 +1,7 @@
 """What went on around it, from the store: the log lines before, and the memory over the minutes before.
 
-One question for one message, of a second at most; a store that cannot answer in time leaves both out.
+One question for one message, of 0.3 s at most: it is asked while messages are being queued, and holds up all that are
+to be sent. A store that cannot answer in time leaves both out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from .safe import LINE_MAX, cut, one_line, shown
 
 LINES: Final = 5
 BEFORE: Final = timedelta(minutes=10)
-TIMEOUT_S: Final = 1.0
+TIMEOUT_S: Final = 0.3
 READINGS_MAX: Final = 1_500
 """A run tells of its memory once a second: more than 10 minutes of it, and of a card beside."""
 _NOISE: Final = (Name.RESOURCES_SAMPLED, Name.NODE_PROGRESS, Name.RUN_DOCUMENT)

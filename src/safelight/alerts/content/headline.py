@@ -112,13 +112,22 @@ def _kind(alert: Alert) -> tuple[re.Match[str], _Tell] | None:
 
 def _joined(name: str, what: str, alert: Alert, language: str) -> str:
     """The rule and what happened, without saying the same twice: a rule with a name, for one family of failures, has
-    said what failed."""
+    said what failed, and so has the title of a rule that comes with Safelight."""
+    if name == catalogue(language).get(f"rule.{alert.rule}.title"):
+        what = _besides(alert, what, language)
     node, _, failure = what.rpartition(": ")
     family = family_of(alert.labels.get("error_group"))
     named_so = name != alert.rule and family is not None and f"error_group:{family}" in alert.why
     if failure and (named_so or failure.casefold() in name.casefold()):
         what = node
     return text("alerts.title.what", language, rule=name, what=what)
+
+
+def _besides(alert: Alert, what: str, language: str) -> str:
+    """What there is to say after a title which says what kind of condition it is."""
+    if (form := _kind(alert)) and (rest := _REST.get(form[1])):
+        return cut(one_line(shown(rest(alert, form[0], language))), TITLE_MAX)
+    return what
 
 
 def _common(alerts: Sequence[Alert], label: str) -> str | None:
@@ -174,6 +183,12 @@ def _streak(alert: Alert, _: re.Match[str], language: str) -> str:
     return text("alerts.title.streak", language, count=alert.count)
 
 
+def _more_failures(alert: Alert, found: re.Match[str], language: str) -> str:
+    if found["count"].isdecimal() and alert.count <= int(found["count"]):
+        return ""
+    return text("alerts.title.streak_rest", language, count=alert.count)
+
+
 def _silence(alert: Alert, found: re.Match[str], language: str) -> str:
     return text("alerts.title.silent", language, name=found["name"], over=found["over"])
 
@@ -213,6 +228,15 @@ def _emptied(alert: Alert, _: re.Match[str], language: str) -> str:
     return text("alerts.title.emptied", language, done=alert.count - failed, failed=failed)
 
 
+def _done_and_failed(alert: Alert, _: re.Match[str], language: str) -> str:
+    failed = int(alert.value or 0)
+    return text("alerts.title.emptied_rest", language, done=alert.count - failed, failed=failed)
+
+
+def _which_error(alert: Alert, _: re.Match[str], language: str) -> str:
+    return occurrence(alert, language)
+
+
 def _new_error(alert: Alert, _: re.Match[str], language: str) -> str:
     return text("alerts.title.new_error", language, what=occurrence(alert, language))
 
@@ -225,12 +249,18 @@ def _level(alert: Alert, found: re.Match[str], language: str) -> str:
 
 
 _Tell = Callable[[Alert, re.Match[str], str], str]
+_REST: Final[Mapping[_Tell, _Tell]] = {
+    _streak: _more_failures,
+    _emptied: _done_and_failed,
+    _new_error: _which_error,
+}
+"""For kinds whose rules have a title that says the same."""
 _EMPTIED: Final = re.compile(r"queue empties\b", re.IGNORECASE)
 _COUNT: Final = re.compile(r"(?:more|fewer) than ", re.IGNORECASE)
 _KINDS: Final[tuple[tuple[re.Pattern[str], _Tell], ...]] = (
     (re.compile(r"(?:failure rate|rate of) ", re.IGNORECASE), _share),
     (_COUNT, _counted),
-    (re.compile(r"\S+ failures in a row", re.IGNORECASE), _streak),
+    (re.compile(r"(?P<count>\S+) failures in a row", re.IGNORECASE), _streak),
     (re.compile(r"no events from (?P<name>.+) for (?P<over>\S+)$", re.IGNORECASE), _silence),
     (re.compile(r"no (?P<filter>.+) for (?P<over>\S+)$", re.IGNORECASE), _absence),
     (re.compile(r"(run|node) takes ", re.IGNORECASE), _takes),

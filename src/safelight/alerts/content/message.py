@@ -82,10 +82,10 @@ def compose(
 
 
 def describe(alert: Alert, rule: Rule | None, *, language: str, zone: tzinfo) -> tuple[str, str]:
-    """Title and text of one alert as it is now."""
+    """Title and text of one alert as it is now; how it stands is shown beside it."""
     rules = {rule.id: rule} if rule else {}
     lines = _lines([alert], alert.status, rules, language, zone, Around())
-    return title([alert], alert.status, rule, language), "\n".join(lines)
+    return title([alert], "", rule, language), "\n".join(lines)
 
 
 def _the_rule(alerts: Sequence[Alert], rules: Mapping[str, Rule]) -> Rule | None:

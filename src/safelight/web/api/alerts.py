@@ -23,7 +23,7 @@ class Acknowledgement(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    by: str = Field(default="", max_length=200)
+    by: str | None = Field(default=None, max_length=200)
     """Their name."""
 
 
@@ -34,9 +34,9 @@ class ForAWhile(BaseModel):
 
     lasting: str = Field(default="1h", alias="for")
     """Such as 1h."""
-    comment: str = ""
+    comment: str | None = None
     """Why."""
-    by: str = Field(default="", max_length=200)
+    by: str | None = Field(default=None, max_length=200)
     """Who says so."""
 
 
@@ -72,7 +72,7 @@ def alert(request: Request, alert_id: str) -> Json:
 @router.post("/alerts/{alert_id}/acknowledge", response_class=Json)
 def acknowledge(request: Request, alert_id: str, body: Annotated[Acknowledgement | None, Body()] = None) -> Response:
     """Look after it: it is not repeated and not escalated until it is over; that it is over is told."""
-    _engine(request).acknowledge(alert_id, body.by if body else "")
+    _engine(request).acknowledge(alert_id, (body.by if body else None) or "")
     return Json(_alert(request, alert_id))
 
 
@@ -90,7 +90,7 @@ def silence(request: Request, alert_id: str, body: Annotated[ForAWhile | None, B
     found = _alert(request, alert_id)
     until = ending(asked.lasting, None, datetime.now(UTC))
     match = {"rule": found["rule"], **found["labels"]}
-    return Json(shown(engine, engine.silence(match, until, asked.by, asked.comment)))
+    return Json(shown(engine, engine.silence(match, until, asked.by or "", asked.comment or "")))
 
 
 def _engine(request: Request) -> Engine:

@@ -30,9 +30,9 @@ class Wish(BaseModel):
     """Or until when, an ISO time."""
     starts: str | None = None
     """When it begins, an ISO time; now by default."""
-    comment: str = ""
+    comment: str | None = None
     """Why."""
-    by: str = Field(default="", max_length=200)
+    by: str | None = Field(default=None, max_length=200)
     """Who says so."""
 
 
@@ -50,7 +50,7 @@ def silence(request: Request, body: Wish) -> Response:
     until = ending(body.lasting, body.until, starts or now)
     match = {name: str(value) for name, value in body.match.items()}
     engine = _engine(request)
-    return Json(shown(engine, engine.silence(match, until, body.by, body.comment, starts)))
+    return Json(shown(engine, engine.silence(match, until, body.by or "", body.comment or "", starts)))
 
 
 @router.delete("/silences/{silence_id}", response_class=Json)
