@@ -450,7 +450,7 @@ def test_what_is_urgent_rings_everywhere_and_a_guarded_restart_is_tried(tmp_path
     assert marks.read_text() == "gpu-1\n"
     assert done["attributes"]["status"] == "done"
     assert "It answers after" in done["message"]
-    assert "within 1h already. Nothing more is tried." in skipped["message"]
+    assert "its limit of 1 within 1h is reached. Nothing more is tried." in skipped["message"]
     assert health.received
     assert len(subjects) == 4
 

@@ -88,7 +88,7 @@ allow_private = true
     assert failure["error_type"] == "torch.OutOfMemoryError"
     assert failure["traceback"].startswith("Traceback (most recent call last):")
     assert [json.loads(line)["id"] for line in shown.stdout.splitlines()] == [failure["id"]]
-    assert told["rule"] == "any-error"
+    assert told["rule"] == "oom"
     assert told["status"] == "firing"
     assert "SEC1" not in json.dumps(sent)
 
