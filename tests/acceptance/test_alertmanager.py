@@ -98,14 +98,14 @@ def test_killed_it_learns_again_what_fires(manager, receiver):
         (failed, *_) = post.wait("notification_failed")
         manager.start()
         # Its log of what it told is gone too, written down every 15 minutes only: it tells once more.
-        receiver.hear(lambda told: len(told) == 2)
+        receiver.hear(lambda told: len(told) >= 2)
         standing[0] = over(standing[0])
-        told = receiver.hear(lambda told: len(told) == 3)
+        told = receiver.hear(lambda told: told[-1].status == "resolved")
     assert "cannot be reached" in failed["message"]
-    assert [one.status for one in told] == ["firing", "firing", "resolved"]
+    assert {one.status for one in told[:-1]} == {"firing"}
 
 
-def test_restarted_it_hears_of_what_ended_meanwhile_and_repeats_nothing(manager, receiver):
+def test_restarted_it_hears_of_what_ended_meanwhile(manager, receiver):
     standing = [alert(rule="disk"), alert(rule="oom")]
     with office(channel(manager, Hasty), current=lambda: list(standing)) as post:
         receiver.hear(lambda told: len(told) == 2)
@@ -113,9 +113,10 @@ def test_restarted_it_hears_of_what_ended_meanwhile_and_repeats_nothing(manager,
         post.wait("notification_failed")
         standing[1] = over(standing[1])
         manager.start()
-        told = receiver.hear(lambda told: len(told) == 3)
+        # Whether it tells of `disk` once more is its own affair: it depends on how far it had written its log.
+        told = receiver.hear(lambda told: any(one.status == "resolved" for one in told))
         assert [one["labels"]["alertname"] for one in manager.alerts()] == ["disk"]
-    assert (told[2].status, told[2].labels["alertname"]) == ("resolved", "oom")
+    assert [one.labels["alertname"] for one in told if one.status == "resolved"] == ["oom"]
 
 
 def test_a_restart_of_ours_repeats_nothing(manager, receiver, tmp_path):
