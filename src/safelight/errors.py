@@ -16,6 +16,8 @@
   + DeliveryError       a channel's peer said no to a message, for good
     x Retryable         ... and may say yes later
     x ChannelBroken     ... and will say no to every other message too: wrong key, no such robot
+  + SinkError           where events are sent to does not take a batch now, and may take it later
+    x SinkRefused       ... and never will
   + RemedyError         a repair could not be done, or did not help
 """
 
@@ -119,6 +121,18 @@ class Retryable(DeliveryError):
 
 class ChannelBroken(DeliveryError):
     """Refused, and so would be every other message, until somebody changes the configuration or the peer."""
+
+
+class SinkError(SafelightError):
+    """A batch was not taken; the same batch may be later. `after_s`: how long the peer asked us to wait, if it said."""
+
+    def __init__(self, key: str, /, *, after_s: float | None = None, **values: object) -> None:
+        super().__init__(key, **values)
+        self.after_s = after_s
+
+
+class SinkRefused(SinkError):
+    """No event of the batch will ever be taken: it belongs to the dead letters."""
 
 
 class RemedyError(SafelightError):

@@ -25,7 +25,7 @@ def chain(processors: Sequence[Processor], profile: str | None = None, timezone:
                 Parse(profile=profile, timezone=timezone).build(),
                 Locate().build(),
                 Enrich().build(),
-                *(processor.build() for processor in processors if not isinstance(processor, Redact)),
+                *(processor.step() for processor in processors if not isinstance(processor, Redact)),
                 redaction(processors),
                 Fingerprint().build(),  # after redaction: without its digits a key is not known for one any more
             ]
@@ -35,7 +35,7 @@ def chain(processors: Sequence[Processor], profile: str | None = None, timezone:
 
 def redaction(processors: Sequence[Processor]) -> Process:
     """As configured, or the default one. All there is for events that need no understanding, such as our own."""
-    return compose([p.build() for p in processors if isinstance(p, Redact)] or [Redact().build()])
+    return compose([p.step() for p in processors if isinstance(p, Redact)] or [Redact().build()])
 
 
 def unbroken(process: Process) -> Process:

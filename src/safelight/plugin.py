@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Any, ClassVar, TypeVar
 
@@ -37,6 +38,14 @@ def kinds(base: type[P]) -> dict[str, type[P]]:
     room = importlib.import_module(base.__module__)
     for module in pkgutil.iter_modules(room.__path__, room.__name__ + "."):
         importlib.import_module(module.name)
-    here = {cls for cls in base.__subclasses__() if cls.__module__.startswith(f"{room.__name__}.")}
+    here = {
+        cls for cls in _below(base) if cls.__module__.startswith(f"{room.__name__}.") and "type" in cls.model_fields
+    }
     installed = {entry.load() for entry in entry_points(group=room.__name__)}
     return {cls.kind(): cls for cls in sorted(here | installed, key=lambda cls: cls.__name__)}
+
+
+def _below(base: type[P]) -> Iterator[type[P]]:
+    for cls in base.__subclasses__():
+        yield cls
+        yield from _below(cls)

@@ -16,9 +16,10 @@ from safelight.plugin import kinds
 from safelight.processors import Processor
 from safelight.remedies import Remedy, step, told
 from safelight.remedies.cause import Cause, Said
+from safelight.sinks import Sink
 from safelight.sources import Source
 
-ROOMS = {"sources": Source, "processors": Processor, "channels": Channel, "remedies": Remedy}
+ROOMS = {"sources": Source, "processors": Processor, "sinks": Sink, "channels": Channel, "remedies": Remedy}
 EVERY = [(room, name, cls) for room, base in ROOMS.items() for name, cls in kinds(base).items()]
 every_plugin = pytest.mark.parametrize(("room", "name", "cls"), EVERY, ids=[f"{r}/{n}" for r, n, _ in EVERY])
 every_remedy = pytest.mark.parametrize(("name", "cls"), kinds(Remedy).items(), ids=list(kinds(Remedy)))

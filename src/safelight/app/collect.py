@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +15,8 @@ from ..batch import Process
 from ..errors import SafelightError, StoreError
 from ..event import Name
 from ..locales import text
-from ..sources import Arrival, Source
+from ..meter import Meter
+from ..sources import Arrival, Progress, Source
 from ..store import Store
 from .alive import described, wait_s
 from .intake import Intake
@@ -33,6 +36,9 @@ class Collector:
     events: int = 0
     last_event_at: datetime | None = None
     failure: str | None = None
+    bytes: Meter = field(default_factory=Meter)
+    turned_away: Counter[str] = field(default_factory=Counter)
+    files: tuple[Progress, ...] = ()
     _reading: int = 0
     _waiting: str = ""  # why it does not read, when that is no error
     _refused: bool = False  # by the store, not by the source
@@ -59,6 +65,18 @@ class Collector:
         if self._troubles.get(what) != said:
             self._troubles[what] = said
             self.journal.note(Name.SOURCE_FAILED, said, "ERROR", source=what, error_message=said)
+
+    def took(self, size: int) -> None:
+        """From the source: so many bytes came in."""
+        self.bytes.add(size)
+
+    def refused(self, count: int, why: str) -> None:
+        """From the source: it turned away this."""
+        self.turned_away[why] += count
+
+    def progress(self, files: Sequence[Progress]) -> None:
+        """From the source: how far its files are read."""
+        self.files = tuple(files)
 
     async def run(self) -> None:
         """Read until cancelled. A source that falls over is started again, from what is durable."""

@@ -18,6 +18,7 @@ from ..locales import ENGLISH, text
 from ..paths import is_loopback
 from ..plugin import Plugin, kinds
 from ..processors import Processor
+from ..sinks import Sink
 from ..sources import Source
 from .default_rules import KNOWN
 from .faults import Known, faults
@@ -26,7 +27,12 @@ from .place import line_of
 from .secrets import resolve
 from .told import Location, Mistake, mistakes
 
-ROOMS: Final[dict[str, type[Plugin]]] = {"sources": Source, "processors": Processor, "channels": Channel}
+ROOMS: Final[dict[str, type[Plugin]]] = {
+    "sources": Source,
+    "processors": Processor,
+    "sinks": Sink,
+    "channels": Channel,
+}
 FORGIVING: Final = {"channels": "name", "rules": "id"}
 """Lists in which a bad entry is left out and named, and the key that tells its entries apart; anywhere else a mistake
 refuses to start."""

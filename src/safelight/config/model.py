@@ -13,6 +13,7 @@ from ..alerts.rule import Rule
 from ..channels import Channel
 from ..hostzone import HostZone
 from ..processors import Processor
+from ..sinks import Sink
 from ..sources import Source
 from ..units import Duration, Size
 from .times import TimeOfDay, Zone
@@ -141,6 +142,7 @@ class Config(Section):
     discover: Discover = Discover()
     sources: tuple[Source, ...] = ()
     processors: tuple[Processor, ...] = ()
+    sinks: tuple[Sink, ...] = ()
     channels: tuple[Channel, ...] = ()
     rules: tuple[Rule, ...] = ()
 

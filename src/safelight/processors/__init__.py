@@ -14,7 +14,12 @@ class Processor(Plugin):
 
     @abstractmethod
     def build(self) -> Process:
-        """The step itself. May learn from what it sees, never changes a batch; one per source, called by one thread."""
+        """The step as configured. May learn from what it sees, never changes a batch; one per source, called by one
+        thread."""
+
+    def step(self) -> Process:
+        """What `build` makes, for the events that it is meant for."""
+        return self.build()
 
 
 class WrongSetting(ConfigError, ValueError):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -19,6 +19,26 @@ class Arrival:
 
     batch: Batch
     checkpoint: Checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a file is read."""
+
+    path: str
+    size: int
+    """Bytes that it has."""
+    offset: int
+    """Bytes of it that were handed on."""
+    lag_s: float
+    """How long what is not handed on yet has been waiting; 0 when nothing is."""
+    cut: int = 0
+    """Lines that were over the limit."""
+
+    @property
+    def behind(self) -> int:
+        """Bytes that are still to be read."""
+        return max(0, self.size - self.offset)
 
 
 class Report(Protocol):
@@ -38,6 +58,18 @@ class Report(Protocol):
 
     def recovered(self, what: str) -> None:
         """It reads `what` again, of which it told trouble before."""
+        ...
+
+    def took(self, size: int) -> None:
+        """So many more bytes came in, as they were on the wire or in the file."""
+        ...
+
+    def refused(self, count: int, why: str) -> None:
+        """It turned away so many records, or a request; `why` is a word for counting, such as `too_large`."""
+        ...
+
+    def progress(self, files: Sequence[Progress]) -> None:
+        """How far its files are read."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""A durable queue on disk, between collecting and sending. Knows bytes, not events."""

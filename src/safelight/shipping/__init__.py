@@ -1,0 +1,1 @@
+"""What feeds a sink: its queue, attempts and pauses, the breaker, the dead letters."""
