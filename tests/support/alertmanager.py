@@ -9,6 +9,7 @@ with Receiver() as receiver, Manager(folder, receiver.url) as manager:
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import socket
@@ -144,6 +145,17 @@ class Manager(_Program):
         """What it holds now."""
         held: list[dict[str, Any]] = json.loads(self.get("/api/v2/alerts"))
         return held
+
+    def until_received(self, status: str, count: int, timeout_s: float = 60) -> None:
+        """Until it has taken so many alerts of this status since it was started."""
+        deadline = time.monotonic() + timeout_s
+        while (taken := self._received(status)) < count:
+            assert time.monotonic() < deadline, f"{taken} of {count} {status} alerts were received"
+            time.sleep(0.05)
+
+    def _received(self, status: str) -> float:
+        wanted = re.compile(rf'^alertmanager_alerts_received_total{{.*status="{status}".*}} (\S+)$', re.MULTILINE)
+        return sum(map(float, wanted.findall(self.get("/metrics").decode())))
 
 
 class Prometheus(_Program):
