@@ -117,7 +117,7 @@ class Engine:
             self._retire(now)
             self._life.state.save_progress(self._progress)
         self._judge = self._new_judge(now, min(looked_at, now))
-        self._next_due = min(now, self._due(now))
+        self._next_due = min(now, self._due(now, self._change()))
 
     @property
     def evaluated_seq(self) -> int:
@@ -165,10 +165,11 @@ class Engine:
                     if debts != self._debts:
                         self._life.state.save_debts(debts)
                 self._saved_at, self._saved_seq, self._debts = now, upto, debts
+                change = self._change()
             self._judge.accept()
             self._progress = progress
             failed, no_data = self._learn()
-            self._next_due = now if upto < committed else self._due(now)
+            self._next_due = now if upto < committed else self._due(now, change)
         self._noted.failed(failed)
         self._noted.skipped(judged.skipped)
         self._noted.no_data(no_data)
@@ -253,7 +254,7 @@ class Engine:
             who = by or text("alerts.somebody", self._language)
             silence = self._life.silences.add(match, starts or now, until, who, comment, now)
             if silence.state == "active":
-                self._life.silence(silence, now)
+                self._life.silence(silence)
             self._next_due = min(self._next_due, max(now, silence.starts_at), silence.until)
         self._noted.silenced(silence)
         self.on_change()
@@ -367,8 +368,7 @@ class Engine:
         times = (self._life.next_change(), self.outbox.next_change())
         return min((time for time in times if time), default=None)
 
-    def _due(self, now: datetime) -> datetime:
-        change = self._change()
+    def _due(self, now: datetime, change: datetime | None) -> datetime:
         return min((self._judge.next_due(now), now + IDLE, *([change] if change else [])))
 
     def _learn(self) -> tuple[dict[str, QueryError], list[str]]:

@@ -114,11 +114,6 @@ class Judge:
                 self._heard.add(id_)
 
     @property
-    def wants_everything(self) -> bool:
-        """Whether there is any rule for which new events matter."""
-        return bool(self._rules)
-
-    @property
     def problems(self) -> Mapping[str, QueryError]:
         """Rules that could not be judged the last time, or only in part, and why."""
         crowded = {

@@ -163,14 +163,11 @@ class Life:
         self.state.save(free, alert)
         return free
 
-    def silence(self, silence: Silence, now: datetime) -> int:
-        """It is in force: what it is about is marked at once. Returns how many alerts that are."""
-        count = 0
+    def silence(self, silence: Silence) -> None:
+        """It is in force: what it is about is marked at once."""
         for alert in self.state.all_live():
             if alert.status == FIRING and not alert.muted and silence.matches(alert):
                 self._mark(alert, Mute(SILENCE, silence.id, silence.until))
-                count += 1
-        return count
 
     def unsilence(self, silence: Silence, now: datetime) -> None:
         """It is over: what it kept quiet and still fires is told now if nobody ever heard of it."""
@@ -195,7 +192,7 @@ class Life:
         for silence in over:
             self.unsilence(silence, now)
         for silence in begun:
-            self.silence(silence, now)
+            self.silence(silence)
 
     def _mark(self, alert: Alert, mute: Mute) -> None:
         """Muted by now, though nothing is to be told; what waited to be told is decided at its time."""

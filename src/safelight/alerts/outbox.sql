@@ -89,11 +89,7 @@ WHERE channel = :channel AND status IN ('waiting', 'sending') AND status = 'wait
 
 -- name: of_batch
 SELECT * FROM outbox
-WHERE channel = :channel AND status IN ('waiting', 'sending') AND batch = :batch AND status = 'waiting'
-AND expires_at > :now ORDER BY id;
-
--- name: letter
-SELECT * FROM outbox WHERE id = :id;
+WHERE channel = :channel AND status = 'waiting' AND batch = :batch AND expires_at > :now ORDER BY id;
 
 -- name: join
 UPDATE outbox SET batch = :batch WHERE id = :id;

@@ -28,7 +28,7 @@ def overnight(
     """The message, if there is anything to tell. Of its alerts that fire, that they were told is written down."""
     key = f"overnight.{micros(now)}"
     listed = []
-    for _, alert in state.held_over():
+    for alert in state.held_over():
         over = alert.status == RESOLVED
         why = mutes.reason_when_over if over else mutes.reason
         mute = why(alert, now, quiet=False)

@@ -239,9 +239,9 @@ class State:
         rows = self._db.rows("collected", group_key=group)
         return [(row["told_number"], row["told_status"], row["told_kind"], alert_of(row)) for row in rows]
 
-    def held_over(self) -> list[tuple[str, Alert]]:
-        """What quiet hours kept back: the newest status of each alert, and the alert."""
-        return [(row["told_status"], alert_of(row)) for row in self._db.rows("held_over")]
+    def held_over(self) -> list[Alert]:
+        """What quiet hours kept back."""
+        return [alert_of(row) for row in self._db.rows("held_over")]
 
     def _remember(self, alert: Alert) -> None:
         if alert.status == RESOLVED:

@@ -164,8 +164,7 @@ JOIN alerts a ON a.id = t.alert
 WHERE t.message IS NULL AND t.muted IS NULL AND t.group_key = :group_key ORDER BY t.at, t.rowid;
 
 -- name: held_over
--- What quiet hours kept back: of each alert its newest transition.
-SELECT max(t.number) AS told_number, t.status AS told_status, a.* FROM transitions t JOIN alerts a ON a.id = t.alert
+SELECT a.* FROM transitions t JOIN alerts a ON a.id = t.alert
 WHERE t.message IS NULL AND t.muted = 'quiet_hours' GROUP BY a.id ORDER BY min(t.at), min(t.rowid);
 
 -- name: close_held

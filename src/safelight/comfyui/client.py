@@ -73,10 +73,6 @@ class Client:
         """`{"system": {...}, "devices": [...]}`. Its `argv` may hold secrets."""
         return await self._object("GET", "/system_stats", needs=("system",))
 
-    async def prompt_info(self) -> dict[str, Any]:
-        """`{"exec_info": {"queue_remaining": n}}`: running and pending."""
-        return await self._object("GET", "/prompt", needs=("exec_info",))
-
     async def object_info(self, class_type: str) -> dict[str, Any] | None:
         """What is known of a node class; None when it is not installed."""
         known = (await self._object("GET", f"/object_info/{_in_path(class_type)}")).get(class_type)

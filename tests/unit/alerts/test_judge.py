@@ -269,7 +269,6 @@ def test_a_new_set_of_rules_takes_over_the_watches_that_are_the_same(store, monk
 
 def test_rules_that_are_off_are_not_judged(store):
     judge = Judge(store, rules_of(["any *"], enabled=False), now=START, upto_seq=0, held={})
-    assert not judge.wants_everything
     assert judge.states() == judge.costs() == {}
 
 
