@@ -50,14 +50,21 @@ from safelight.locales import LANGUAGES, catalogue
 from safelight.plugin import Plugin, kinds
 from safelight.processors import Processor
 from safelight.remedies import Often, Remedy
+from safelight.sinks import Sink
 from safelight.sources import Source
+from safelight.sources.listen import Address
 from safelight.units import Size, written
 from safelight.web.metrics import exposition
 from safelight.web.server import create
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDERS: Final = {"en": "en", "zh-CN": "zh"}
-ROOMS: Final[dict[str, type[Plugin]]] = {"sources": Source, "processors": Processor, "channels": Channel}
+ROOMS: Final[dict[str, type[Plugin]]] = {
+    "sources": Source,
+    "processors": Processor,
+    "sinks": Sink,
+    "channels": Channel,
+}
 SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "server": Server,
     "store": StoreSection,
@@ -182,12 +189,17 @@ class Pages:
         yield from self.table(("field", "when", "severity"), rows)
 
     def plugins(self) -> Iterator[str]:
-        """Every source, processor, channel and remedy."""
+        """Every source, processor, sink, channel and remedy."""
         yield f"# {self.word('plugins')}\n"
         yield self.word("plugins.about") + "\n"
         for room, base in {**ROOMS, "remedies": Remedy}.items():
             yield f"## {room}\n"
             yield self.word(f"{room}.about") + "\n"
+            common = {key: field for key, field in base.model_fields.items() if key != "type"}
+            inner = tables(common)
+            if common:
+                yield f"### {self.word(f'{room}.every')}\n"
+                yield from self.fields(common)
             for name, plugin in kinds(base).items():
                 yield f"### {name}\n"
                 yield self.sentence(inspect.getdoc(plugin)) + "\n"
@@ -195,8 +207,14 @@ class Pages:
                 yield from toml(room, name, plugin)
                 yield "```\n"
                 own = {key: field for key, field in plugin.model_fields.items() if key != "type"}
+                inner |= tables(own)
+                own = {key: field for key, field in own.items() if not same(field, common.get(key))}
                 if own:
                     yield from self.fields(own)
+            for key, table in inner.items():
+                yield f"### `{key}`\n"
+                yield self.sentence(inspect.getdoc(table)) + "\n"
+                yield from self.fields(table.model_fields)
 
     def fields(self, fields: Mapping[str, FieldInfo]) -> Iterator[str]:
         """A table of settings."""
@@ -235,6 +253,7 @@ class Pages:
             SecretStr: "secret",
             timedelta: "duration",
             Often: "often",
+            Address: "address",
             Remedy: "table",
             time: "time_of_day",
             ZoneInfo: "zone",
@@ -306,7 +325,7 @@ class Pages:
         yield f"# {self.word('http')}\n"
         yield self.word("http.about") + "\n"
         # Routes and their parameters are the same for every server: none has to run.
-        server = SimpleNamespace(version="-", config=SimpleNamespace(server=SimpleNamespace(url=None)))
+        server = SimpleNamespace(version="-", sources=(), config=SimpleNamespace(server=SimpleNamespace(url=None)))
         schema = create(typing.cast("Any", server)).openapi()
         for path, methods in schema["paths"].items():
             for method, operation in methods.items():
@@ -350,6 +369,24 @@ class Pages:
                 yield code(name), types[name], self.sentence(meaning)
 
 
+def same(field: FieldInfo, common: FieldInfo | None) -> bool:
+    """Whether a plugin has this field as every other of its room has it."""
+    return common is not None and (field.description, field.default) == (common.description, common.default)
+
+
+def tables(fields: Mapping[str, FieldInfo]) -> dict[str, type[BaseModel]]:
+    """What may stand in the fields that are tables, or lists of them, by the name of the field."""
+    found = ((key, inner) for key, field in fields.items() for inner in _models(field.annotation))
+    return {key: model for key, model in found if not issubclass(model, Remedy | Condition)}
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in typing.get_args(annotation):
+        yield from _models(part)
+
+
 def code(text: str) -> str:
     """As code."""
     return f"`{text}`"
@@ -377,6 +414,9 @@ def toml(room: str, name: str, plugin: type[Plugin]) -> Iterator[str]:
     yield f"[[{room}]]"
     for key, value in {"type": name, **plugin.example}.items():
         yield f"{key} = {toml_value(value)}"
+    if room == "processors" and "to" in plugin.example:  # it speaks of sinks, which must be there
+        for sink in plugin.example["to"]:
+            yield from ("", *toml("sinks", sink, kinds(Sink)[sink]))
 
 
 def toml_value(value: Any) -> str:

@@ -31,10 +31,10 @@ import pyarrow.compute as pc
 import zstandard
 
 from .batch import Batch, Process
+from .disk import ASIDE, publish, sync_directory
 from .event import Name
 from .locales import text
 from .processors.rows import flat, replaced
-from .store.files import ASIDE, publish, sync_directory
 from .store.refusals import batch_refused
 
 DIRECTORY: Final = "documents"

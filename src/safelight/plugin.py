@@ -8,10 +8,12 @@ the room's name, such as `safelight.channels`.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import pkgutil
+import re
 from collections.abc import Iterator
 from importlib.metadata import entry_points
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -31,6 +33,21 @@ class Plugin(BaseModel):
 
 
 P = TypeVar("P", bound=Plugin)
+_FILE_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def kind(base: type[P], name: str) -> type[P] | None:
+    """The plugin of this base and `type`, from its own file and nothing else: ten sinks take 30 MB that one does not.
+
+    None when there is no such plugin.
+    """
+    room = importlib.import_module(base.__module__)
+    module = f"{room.__name__}.{name}"
+    if _FILE_NAME.fullmatch(name) and importlib.util.find_spec(module) is not None:
+        importlib.import_module(module)
+        return next((cls for cls in _below(base) if cls.__module__.startswith(module) and _type(cls) == name), None)
+    installed = (entry.load() for entry in entry_points(group=room.__name__))
+    return next((cls for cls in installed if _type(cls) == name), None)
 
 
 def kinds(base: type[P]) -> dict[str, type[P]]:
@@ -43,6 +60,10 @@ def kinds(base: type[P]) -> dict[str, type[P]]:
     }
     installed = {entry.load() for entry in entry_points(group=room.__name__)}
     return {cls.kind(): cls for cls in sorted(here | installed, key=lambda cls: cls.__name__)}
+
+
+def _type(cls: type[Plugin]) -> str | None:
+    return cls.kind() if "type" in cls.model_fields else None
 
 
 def _below(base: type[P]) -> Iterator[type[P]]:

@@ -36,13 +36,22 @@ class Running:
         """The events that match."""
         return list(self.get("/events", q=q, **parameters)["events"])
 
-    def until(self, q: str, count: int = 1, within_s: float = 20.0) -> list[dict[str, Any]]:
+    def until(self, q: str, count: int = 1, within_s: float = 60.0) -> list[dict[str, Any]]:
         """The same, as soon as there are `count` of them."""
         deadline = time.monotonic() + within_s
         while len(found := self.events(q, limit=10_000)) < count:
             assert time.monotonic() < deadline, f"{len(found)} of {count} events match {q!r} after {within_s} s"
             time.sleep(0.05)
         return found
+
+    def reading(self, *names: str, within_s: float = 60.0) -> None:
+        """Return when the sources of these names read: the server answers before all of its sources do."""
+        deadline = time.monotonic() + within_s
+        while missing := set(names) - {
+            one["name"] for one in self.get("/pipeline")["sources"] if one["state"] == "reading"
+        }:
+            assert time.monotonic() < deadline, f"{missing} do not read after {within_s} s"
+            time.sleep(0.05)
 
     def cli(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """`safelight ARGUMENTS` against this server."""

@@ -174,7 +174,7 @@ def test_a_full_disk_refuses_the_batch_as_the_store_does_and_the_next_try_works(
 
 def test_every_file_is_on_the_disk_before_the_batch_goes_on(documents, monkeypatch):
     synced = []
-    monkeypatch.setattr("safelight.store.files.sync_file", lambda path: synced.append(path.name))
+    monkeypatch.setattr("safelight.disk.sync_file", lambda path: synced.append(path.name))
     take(documents, *rows(*parts(PROMPT)))
     take(documents, *rows(*parts("other", size=2)[:-1]))
     assert [name[64:] for name in synced] == [".zst.tmp", ".0-3.part.tmp", ".1-3.part.tmp"]

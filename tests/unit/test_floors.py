@@ -10,11 +10,11 @@ import pytest
 
 FLOORS = (
     {"locales"},
-    {"errors", "event", "hostzone", "identifier", "paths"},
+    {"disk", "errors", "event", "hostzone", "identifier", "paths"},
     {"batch", "meter", "plugin", "rows"},
     {"query"},
     {"buffer", "store"},
-    {"services", "units", "wire"},
+    {"arrivals", "services", "units", "wire"},
     {"tail"},
     {"processors"},
     {"documents"},
@@ -25,7 +25,7 @@ FLOORS = (
     {"channels"},
     {"delivery", "shipping"},
     {"config"},
-    {"answers", "arrivals", "pipeline"},
+    {"answers", "pipeline"},
     {"importing"},
     {"demo"},
     {"collecting"},

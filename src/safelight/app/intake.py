@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import anyio
@@ -9,6 +10,7 @@ import anyio.to_thread
 
 from ..batch import Batch, Checkpoint, Process
 from ..errors import StoreError
+from ..meter import Meter
 from ..store import Commit, Store
 from .commits import Commits
 
@@ -23,8 +25,14 @@ class Intake:
         self._store = store
         self._commits = commits
         self._limiter = anyio.CapacityLimiter(THREADS)
+        self.events = Meter()
         self.refused: str | None = None
         """Why the store did not take the last batch; None when it did."""
+
+    @property
+    def last_seq(self) -> int:
+        """The number of the last event that is known to be durable."""
+        return self._commits.last_seq
 
     async def take(
         self, batch: Batch, process: Process, checkpoint: Checkpoint | None = None, batch_id: str | None = None
@@ -41,4 +49,9 @@ class Intake:
             raise
         self.refused = None
         self._commits.announce(commit.last_seq)
+        self.events.add(commit.last_seq - commit.first_seq + 1)
         return commit
+
+    def checkpoint(self, prefix: str = "") -> Mapping[str, str]:
+        """How far the sources whose keys begin so are durable."""
+        return self._store.checkpoint(prefix)

@@ -18,13 +18,13 @@ import anyio
 import anyio.to_thread
 
 from ..answers.runs.open import LastSeen, heard_at, killed_for_memory, last_seen, left_open, moved
+from ..collecting.journal import Journal
 from ..errors import SafelightError
 from ..event import Name
 from ..locales import text
 from ..rows import iso
 from ..store import Store
 from .commits import Commits
-from .journal import Journal
 from .ledger import Ledger, Lost, Open
 from .resubmit import Resubmitter
 from .writers import is_gone

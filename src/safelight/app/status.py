@@ -41,7 +41,7 @@ def status(app: App) -> dict[str, Any]:
 
 def checks(app: App) -> dict[str, dict[str, Any]]:
     """As `/readyz` shows it."""
-    blocked = [collector.source.name for collector in app.collectors if collector.status()["state"] == "failed"]
+    blocked = [collector.source.name for collector in app.collectors if collector.state == "failed"]
     behind = app.commits.last_seq - app.alerting.engine.evaluated_seq
     return {
         "store": {"ok": app.intake.refused is None, "detail": app.intake.refused},

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import asdict
 from typing import Final
 
 import anyio
 import anyio.to_thread
 
+from ..collecting.journal import Journal
 from ..config.model import Retention
 from ..documents import Documents
 from ..errors import StoreError
 from ..event import Name
 from ..locales import text
 from ..store.segments import SegmentStore
-from .journal import Journal
 
 EVERY_S: Final = 600.0
 
@@ -30,6 +32,8 @@ class Upkeep:
         self._retention = retention
         self._journal = journal
         self._language = language
+        self.removing: Sequence[Callable[[], AbstractContextManager[None]]] = ()
+        """What is to be around it, for those who count what they lose."""
 
     async def run(self) -> None:
         """Every ten minutes until cancelled."""
@@ -40,7 +44,10 @@ class Upkeep:
     def once(self) -> None:
         """Remove what is older or more than the configuration keeps. Documents go by age alone: they take little."""
         try:  # events first: they take the room
-            removed = self._store.retain(self._retention.age, self._retention.size)
+            with ExitStack() as around:
+                for enter in self.removing:
+                    around.enter_context(enter())
+                removed = self._store.retain(self._retention.age, self._retention.size)
             tidied = self._documents.tidy(self._retention.age)
         except StoreError as error:
             self._journal.note(Name.RETENTION_APPLIED, error.render(self._language), "ERROR")

@@ -14,6 +14,7 @@ from ..locales import of_terminal, text
 
 COMMANDS: Final = (
     "up",
+    "agent",
     "comfyui",
     "ingest",
     "query",
@@ -27,6 +28,9 @@ COMMANDS: Final = (
     "rules",
     "silence",
     "notify",
+    "buffer",
+    "elasticsearch",
+    "doctor",
 )
 LANGUAGE: Final = of_terminal()
 

@@ -29,7 +29,7 @@ def command() -> None:
 def check(file: Path | None, as_json: bool) -> int:
     """Read the file as the server would, and start nothing. 1 when anything would be refused or left out."""
     from ..config import load  # noqa: PLC0415 - not on the path of `--help`
-    from ..config.load import find  # noqa: PLC0415
+    from ..config.reading import find  # noqa: PLC0415
     from ..errors import ConfigError  # noqa: PLC0415
 
     rules: list[dict[str, Any]] = []

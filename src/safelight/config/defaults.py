@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from ..alerts.rule import Rule
 from ..sources import Source
-from ..sources.comfyui import ComfyUI
-from ..sources.gpu import Gpu
-from ..sources.host import Host
 from .default_rules import ALWAYS, EXPECTED
+from .discovered import discovered
 from .model import Config
 
 
@@ -26,13 +24,5 @@ def rules_of(config: Config) -> list[Rule]:
 
 
 def sources_of(config: Config) -> list[Source]:
-    """The configuration's sources, then those that are found without it: none of a type that it has.
-
-    Where a log of ComfyUI is read, none is looked for: both would tell of the same failures.
-    """
-    own = {source.kind() for source in config.sources}
-    if any(source.service == "comfyui" for source in config.sources):
-        own.add(ComfyUI.kind())
-    found = {source.kind(): source for source in (ComfyUI(optional=True), Gpu(), Host())}
-    wanted = config.discover.model_dump()
-    return [*config.sources, *(source for kind, source in found.items() if wanted[kind] and kind not in own)]
+    """The configuration's sources, then those that are found without it: none of a type that it has."""
+    return [*config.sources, *discovered(config.sources, config.discover)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from ..alerts.quiet import Quiet
 from ..alerts.rule import Rule
@@ -16,13 +16,8 @@ from ..processors import Processor
 from ..sinks import Sink
 from ..sources import Source
 from ..units import Duration, Size
+from .sections import Discover, Language, Section, SpoolSection
 from .times import TimeOfDay, Zone
-
-
-class Section(BaseModel):
-    """A table of the file: refuses keys that it does not know."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Server(Section):
@@ -100,26 +95,6 @@ class RemedySection(Section):
     """Whether repairs are only named, not done; a repair's own `dry_run` goes before it."""
 
 
-class SpoolSection(Section):
-    """`[spool]`: what `safelight_emit` and the node pack on this host write is read without being told."""
-
-    read: bool = True
-    """Whether the spool is read."""
-    directory: Path | None = None
-    """Where it is, if not where `safelight_emit` writes by default."""
-
-
-class Discover(Section):
-    """`[discover]`: what is watched on this machine without being configured."""
-
-    comfyui: bool = True
-    """Whether a ComfyUI on http://127.0.0.1:8188 is watched, if `sources` names none."""
-    gpu: bool = True
-    """Whether the GPUs of this machine are measured, if `sources` has no `gpu`."""
-    host: bool = True
-    """Whether this machine is measured, if `sources` has no `host`."""
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a rule stands in the file. `at`: `safelight.toml:12`; `then`: its repairs as they are written there, with
@@ -132,7 +107,7 @@ class Place:
 class Config(Section):
     """The whole file."""
 
-    language: Literal["en", "zh-CN"] = "en"
+    language: Language = "en"
     """Of notifications and of what Safelight writes about itself; the page follows the browser."""
     server: Server = Server()
     store: StoreSection = StoreSection()
@@ -148,7 +123,7 @@ class Config(Section):
 
     path: Path | None = None
     """The file this came from."""
-    places: dict[str, Place] = {}
+    places: dict[str, Place] = Field(default_factory=dict)
     """Where each of the rules stands, by its id."""
     left_out: tuple[str, ...] = ()
     """Bad rules and channels, each with its place and reason: named in the log, on the page and as an event."""

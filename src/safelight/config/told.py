@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -62,10 +62,13 @@ class Mistake:
 
 
 def mistakes(
-    error: ValidationError, language: str, *, known: Collection[str] = (), shown: Collection[str] | None = None
+    error: ValidationError,
+    language: str,
+    *,
+    known: Collection[str] = (),
+    secret: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[Mistake]:
-    """Once for each place, without the keys whose mistake is `known`. `shown`: the keys whose values may be repeated,
-    None for all."""
+    """Once for each place, without the keys whose mistake is `known`. `secret`: keys whose values are not repeated."""
     told: set[Location] = set()
     for detail in error.errors():
         inner = tuple(part for part in detail["loc"] if not str(part).startswith(_INNER))
@@ -74,7 +77,7 @@ def mistakes(
         told.add(inner)
         cause = (detail.get("ctx") or {}).get("error")
         name = str(inner[-1]) if inner else ""
-        said = _sentence(detail, name, language, secret=shown is not None and name not in shown)
+        said = _sentence(detail, name, language, secret=secret(name))
         yield Mistake(inner, said, cause if isinstance(cause, QueryError) else None)
 
 

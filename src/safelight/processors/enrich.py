@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import re
-from typing import Any, ClassVar, Literal
+import socket
+from datetime import UTC, datetime
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
-import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import Field, field_validator
 
 from ..batch import Batch, Process
 from ..event import ALIASES, FIELDS, Kind
+from ..rows import iso
 from . import Processor, WrongSetting
+from .attributes import merged
 from .rows import flat
 
+NOW: Final = "${now}"
+HOSTNAME: Final = "${hostname}"
+"""Values that are not what they say."""
+
+_STAND_IN: Final = re.compile(r"\$\{[^{}]*\}")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -23,12 +31,15 @@ class Enrich(Processor):
 
     type: Literal["enrich"] = "enrich"
     fields: dict[str, str | int | float | bool] = Field(default_factory=dict)
-    """Names as in events, aliases too; those that are no column become attributes."""
+    """Names as in events, aliases too; those that are no column become attributes. `"${now}"` is the moment at which
+    the event is processed, `"${hostname}"` the name of this machine."""
 
     only_missing: bool = False
     """Leave alone what an event says itself; otherwise the constant replaces it."""
 
-    example: ClassVar[dict[str, Any]] = {"fields": {"service_name": "comfyui-engine", "environment": "production"}}
+    example: ClassVar[dict[str, Any]] = {
+        "fields": {"service_name": "comfyui-engine", "environment": "production", "processed_at": "${now}"}
+    }
 
     @field_validator("fields")
     @classmethod
@@ -37,6 +48,8 @@ class Enrich(Processor):
             kind = FIELDS.get(ALIASES.get(name, name))
             if kind in {Kind.TIME, Kind.JSON}:
                 raise WrongSetting("parse.not_constant", name=name)
+            if isinstance(value, str) and (unknown := _STAND_IN.fullmatch(value)) and value not in (NOW, HOSTNAME):
+                raise WrongSetting("processors.no_such_value", name=unknown[0], known=f"{NOW}, {HOSTNAME}")
             if kind is Kind.NUMBER and (isinstance(value, bool) or not isinstance(value, int | float)):
                 raise WrongSetting("parse.not_number", name=name)
         return fields
@@ -45,8 +58,8 @@ class Enrich(Processor):
         """The step."""
         columns: dict[str, Any] = {}
         attributes: dict[str, Any] = {}
-        for name, value in self.fields.items():
-            target = ALIASES.get(name, name)
+        for name, given in self.fields.items():
+            target, value = ALIASES.get(name, name), socket.gethostname() if given == HOSTNAME else given
             if target not in FIELDS:
                 attributes[name] = value
             else:
@@ -54,14 +67,17 @@ class Enrich(Processor):
         only_missing = self.only_missing
 
         def enrich(batch: Batch) -> Batch:
-            for name, value in columns.items():
+            moment = iso(datetime.now(UTC))
+            for name, constant in columns.items():
+                value = moment if constant == NOW else constant
                 if not only_missing:
                     batch = batch.with_column(name, value)
                 elif batch[name].null_count:
                     batch = batch.with_column(name, pc.fill_null(batch[name], value))
             if attributes:
-                merged = _merged(flat(batch["attributes"]), attributes, only_missing=only_missing)
-                batch = batch.with_column("attributes", merged)
+                constants = {name: moment if value == NOW else value for name, value in attributes.items()}
+                added = merged(flat(batch["attributes"]), constants, only_missing=only_missing)
+                batch = batch.with_column("attributes", added)
             return batch
 
         return enrich
@@ -69,24 +85,3 @@ class Enrich(Processor):
 
 def _text(value: Any) -> str:
     return value if isinstance(value, str) else _encode(value).decode()
-
-
-def _merged(given: Any, extra: dict[str, Any], *, only_missing: bool) -> Any:
-    """The constants beside what is there. Text is joined, not parsed; only objects that have one of the names are."""
-    text = _encode(extra).decode()
-    alone, tail, nothing = (pa.scalar(part, pa.string()) for part in (text, "," + text[1:], ""))
-    if given.null_count == len(given):
-        return pa.repeat(alone, len(given))
-    opened = pc.binary_slice(given.view(pa.binary()), 0, -1).view(pa.string())
-    merged = pc.fill_null(pc.binary_join_element_wise(opened, tail, nothing), alone)
-    names = "|".join(re.escape(_encode(name).decode()) for name in extra)
-    clash = pc.fill_null(pc.match_substring_regex(given, rf"^\{{\s*\}}$|{names}"), fill_value=False)
-    if not pc.any(clash).as_py():
-        return merged
-    both = [_both(text, extra, only_missing=only_missing) for text in given.filter(clash).to_pylist()]
-    return pc.replace_with_mask(merged, clash, pa.array(both, pa.string()))
-
-
-def _both(text: str, extra: dict[str, Any], *, only_missing: bool) -> str:
-    given = msgspec.json.decode(text)
-    return _encode({**extra, **given} if only_missing else {**given, **extra}).decode()

@@ -22,7 +22,8 @@ from .sql import Sql
 _NUMBER: Final = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _SPECIAL: Final = re.compile(r"([^\w\x80-\U0010ffff])", re.ASCII)
 _EXACT: Final = re.compile(r"-?(?:0|[1-9]\d{0,14})(?:\.\d{1,9})?", re.ASCII)
-_FLAGS: Final = ("true", "false")
+FLAGS: Final = ("true", "false")
+"""What a field that tells of a problem also answers to."""
 _NOTHING: Final = Sql("FALSE")
 
 
@@ -93,14 +94,15 @@ def _containing(column: Column, value: str) -> Sql:
     """In any case; a value without cases, such as Chinese, the cheap way."""
     if value.lower() == value.upper():
         return _with(dialect.contains, column, value)
-    return _with(dialect.matches, column, "(?i)" + _escaped(value))
+    return _with(dialect.matches, column, "(?i)" + escaped(value))
 
 
-def _escaped(literal: str) -> str:
+def escaped(literal: str) -> str:
+    """A regular expression for just this text."""
     return _SPECIAL.sub(r"\\\1", literal)
 
 
-def _loose(pattern: Pattern) -> str:
+def loose(pattern: Pattern) -> str:
     """A wildcard pattern as a regular expression: anywhere, in any case, over lines."""
     spelled = {Wild.MANY: ".*", Wild.ONE: "."}
     trimmed = list(pattern)
@@ -108,7 +110,7 @@ def _loose(pattern: Pattern) -> str:
         trimmed.pop(0)
     while len(trimmed) > 1 and trimmed[-1] is Wild.MANY:
         trimmed.pop()
-    return "(?is)" + "".join(spelled[p] if isinstance(p, Wild) else _escaped(p) for p in trimmed)
+    return "(?is)" + "".join(spelled[p] if isinstance(p, Wild) else escaped(p) for p in trimmed)
 
 
 def _textual(column: Column) -> Column:
@@ -119,7 +121,7 @@ def _textual(column: Column) -> Column:
 
 def _fits(column: Column, pattern: Pattern) -> Sql:
     if column.kind in (Kind.PROSE, Kind.PROBLEM):
-        return _with(dialect.matches, column, _loose(pattern))
+        return _with(dialect.matches, column, loose(pattern))
     if column.kind is Kind.LEVEL:
         pattern = tuple(p if isinstance(p, Wild) else p.upper() for p in pattern)
     match pattern:
@@ -137,7 +139,7 @@ def _exists(column: Column) -> Sql:
 
 
 def _match(column: Column, value: str, now: datetime) -> Sql:
-    if column.kind is Kind.PROSE or (column.kind is Kind.PROBLEM and value.lower() not in _FLAGS):
+    if column.kind is Kind.PROSE or (column.kind is Kind.PROBLEM and value.lower() not in FLAGS):
         return _containing(column, value)
     return _compare(column, "=", value, now)
 
@@ -147,10 +149,10 @@ def _compare(column: Column, op: str, value: str, now: datetime) -> Sql:
         case Kind.TIME:
             return _between(column, *times.bounds(op, value, now))
         case Kind.NUMBER:
-            return _with(dialect.compared(op), column, _quantity(column, value))
+            return _with(dialect.compared(op), column, quantity(column, value))
         case Kind.LEVEL:
             return _levels(column, op, value)
-        case Kind.PROBLEM if op == "=" and value.lower() in _FLAGS:
+        case Kind.PROBLEM if op == "=" and value.lower() in FLAGS:
             found = _exists(column)
             return found if value.lower() == "true" else Sql(dialect.negation(found.text), found.parameters)
     figure = number(value)
@@ -160,7 +162,7 @@ def _compare(column: Column, op: str, value: str, now: datetime) -> Sql:
     return _with(lambda text: dialect.compared(op)(dialect.number(text)), column, figure)
 
 
-def _quantity(column: Column, value: str) -> float:
+def quantity(column: Column, value: str) -> float:
     """A number; for a column of milliseconds also a duration, as `30s`."""
     figure = number(value)
     if figure is not None:
@@ -178,19 +180,23 @@ def _between(column: Column, start: datetime | None, end: datetime | None) -> Sq
     return _joined(" AND ", (_with(dialect.compared(op), column, moment) for op, moment in given))
 
 
-def _levels(column: Column, op: str, value: str) -> Sql:
-    """Levels have an order, so `level >= warn` is one of a few words."""
+def levels(op: str, value: str) -> tuple[str, ...]:
+    """Levels have an order, so `level >= warn` is one of a few words. Raises QueryError."""
     level = level_of(value)
     if level is None:
         raise QueryError("query.level", found=value, levels=", ".join(LEVELS))
     place = LEVELS.index(level)
-    chosen = {
+    return {
         "=": (level,),
         ">": LEVELS[place + 1 :],
         ">=": LEVELS[place:],
         "<": LEVELS[:place],
         "<=": LEVELS[: place + 1],
     }[op]
+
+
+def _levels(column: Column, op: str, value: str) -> Sql:
+    chosen = levels(op, value)
     if not chosen:
         return _NOTHING
     marks = ", ".join("?" * len(chosen))

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..batch import Batch
 from ..plugin import Plugin
+from ..processors import Where
 from ..units import Duration, Size
 
 MB: Final = 1024 * 1024
@@ -56,9 +57,10 @@ class Queue(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """An event that the other side will never take. `row` counts from 0 within the batch."""
+    """An event that the other side will never take. `row` counts from 0 within the batch; None where the other side
+    told only how many there are."""
 
-    row: int
+    row: int | None
     reason: str
 
 
@@ -77,9 +79,10 @@ class Connection(Protocol):
 class Sink(Plugin):
     """Fields every sink has."""
 
-    name: str = ""
-    """What people call it; by default its type. Two sinks need two names."""
-    where: str | None = None
+    name: str = Field(default="", pattern=r"^(\w[\w.-]{0,63})?$")
+    """What people call it; by default its type. Two sinks need two names. Letters, digits, `_`, `.` and `-`: its queue
+    lies in a directory of that name."""
+    where: Where | None = None
     """Only events for which this query holds; by default all."""
     flush_interval: Duration = timedelta(seconds=3)
     """How long events are collected before they are sent together."""

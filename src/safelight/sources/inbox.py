@@ -29,21 +29,27 @@ class Busy(SafelightError):
     after_s: Final = 5.0
 
 
-@dataclass
+class NotDurable(Busy):
+    """Taken, but not known to be durable: the store refuses, or nobody collects. The sender still has it, and should
+    send it again; if it was only late, it is there twice."""
+
+
+@dataclass(eq=False)
 class _Parcel:
     batch: Batch
     size: int
-    durable: anyio.Event = field(default_factory=anyio.Event)
-    given_up: bool = False
+    settled: anyio.Event = field(default_factory=anyio.Event)
+    durable: bool = False
 
 
 class Inbox:
-    """Batches that wait to become durable. Lives on the event loop."""
+    """Batches that wait to become durable. Lives on the event loop; one source collects from it."""
 
     def __init__(self) -> None:
         self._waiting: deque[_Parcel] = deque()
         self._bytes = 0
         self._news = anyio.Event()
+        self._closed = False
 
     @property
     def waiting_bytes(self) -> int:
@@ -51,7 +57,15 @@ class Inbox:
         return self._bytes
 
     async def put(self, batch: Batch, size: int) -> None:
-        """Return when the batch is durable; `size` is what it takes in memory, in bytes. Raises Busy."""
+        """Return when the batch is durable; `size` is what it takes in memory, in bytes. Raises Busy, NotDurable.
+
+        Before the first `arrivals` it waits for them. A sender that is cancelled or loses patience takes back what was
+        not handed on yet.
+        """
+        if not len(batch):
+            return
+        if self._closed:
+            raise NotDurable("sources.not_durable")
         if self._bytes + size > MOST_BYTES and self._waiting:
             raise Busy("sources.busy")
         parcel = _Parcel(batch, size)
@@ -59,35 +73,51 @@ class Inbox:
         self._bytes += size
         self._news.set()
         try:
-            with anyio.fail_after(PATIENCE_S):
-                await parcel.durable.wait()
-        except TimeoutError as error:
-            raise Busy("sources.busy") from error
+            with anyio.move_on_after(PATIENCE_S):
+                await parcel.settled.wait()
         finally:
-            parcel.given_up = True
+            if parcel in self._waiting:
+                self._waiting.remove(parcel)
+                self._bytes -= size
+        if not parcel.durable:
+            raise NotDurable("sources.not_durable")
 
     async def arrivals(self) -> AsyncGenerator[Arrival, None]:
-        """What was put in, several parcels as one batch. Asking for the next means that the one before is durable."""
-        while True:
-            await self._news.wait()
-            parcels = self._together()
-            if not parcels:
-                self._news = anyio.Event()
-                continue
-            yield Arrival(Batch(pa.concat_tables([parcel.batch.table for parcel in parcels])), {})
-            for parcel in parcels:
-                parcel.durable.set()
-                self._bytes -= parcel.size
+        """What was put in, in its order, several parcels as one batch. Asking for the next means that the one before is
+        durable; closing means that it may not be, and sends away all who wait and all who come until the next call."""
+        self._closed = False
+        try:
+            while not self._closed:
+                if not self._waiting:
+                    self._news = anyio.Event()
+                    await self._news.wait()
+                    continue
+                parcels = self._together()
+                try:
+                    yield Arrival(Batch(pa.concat_tables([parcel.batch.table for parcel in parcels])), {})
+                    for parcel in parcels:
+                        parcel.durable = True
+                finally:
+                    self._settle(parcels)
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """End `arrivals`, and send away who waits."""
+        self._closed = True
+        self._settle(self._waiting)
+        self._waiting.clear()
+        self._news.set()
 
     def _together(self) -> list[_Parcel]:
-        """The next ones. What its sender gave up is left out: it sends it again."""
-        parcels: list[_Parcel] = []
-        size = 0
-        while self._waiting and (not parcels or size + self._waiting[0].size <= TOGETHER_BYTES):
-            parcel = self._waiting.popleft()
-            if parcel.given_up:
-                self._bytes -= parcel.size
-                continue
-            parcels.append(parcel)
-            size += parcel.size
+        parcels = [self._waiting.popleft()]
+        size = parcels[0].size
+        while self._waiting and size + self._waiting[0].size <= TOGETHER_BYTES:
+            parcels.append(self._waiting.popleft())
+            size += parcels[-1].size
         return parcels
+
+    def _settle(self, parcels: list[_Parcel] | deque[_Parcel]) -> None:
+        for parcel in parcels:
+            self._bytes -= parcel.size
+            parcel.settled.set()

@@ -23,6 +23,7 @@ from ..tail.position import Identity, Position
 from ..tail.tailer import Tailer
 from ..tail.watch import Watch
 from . import Arrival, Report, Source, unreadable
+from .headway import Headway
 
 FILES: Final = "*/*.ndjson"
 """A folder a process (`service-host-starttime-pid`), in it one file after another (see `safelight_emit.spool`)."""
@@ -76,13 +77,17 @@ class Spool(Source):
                 room=ROOM,
                 on_trouble=partial(unreadable, report),
                 on_recovered=report.recovered,
+                linger_s=0.0,  # what was deleted here is durable
             )
+            headway = Headway(tailer, report)
             tidy_at = anyio.current_time()
             try:
                 while True:
                     step = await anyio.to_thread.run_sync(tailer.step)
                     report.reading(tailer.following)
+                    headway.tell()
                     if step is not None:
+                        report.took(step.size)
                         yield Arrival(raw_batch(step.records, constants), step.positions)
                         _move(durable, step.positions)
                         continue

@@ -1,4 +1,4 @@
-"""The files of the embedded store: their names, which of them count, and how one appears without ever being half there.
+"""The files of the embedded store: their names, and which of them count.
 
     hot-N.arrows        frames, in the order of their commits; the highest N is being written
     seg-N.parquet       the events of hot-N, sorted by time; supersedes hot-N
@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-ASIDE: Final = ".tmp"
+from ..disk import ASIDE, sync_directory
+
 DAMAGED: Final = ".damaged"
 
 _NAME: Final = re.compile(r"(?:hot-(?P<hot>\d+)\.arrows|seg-(?P<first>\d+)(?:-(?P<last>\d+))?\.parquet)")
-
-sync_data: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
-"""Waits until what was written to a descriptor is on the disk. macOS has only fsync."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -96,42 +94,6 @@ def last_number(directory: Path) -> int:
         file = parse_name(Path(name.removesuffix(DAMAGED).removesuffix(ASIDE)))
         numbers.append(file.last if file else 0)
     return max(numbers)
-
-
-def publish(path: Path, write: Callable[[Path], None]) -> None:
-    """Let a file appear complete or not at all: written aside by `write`, synced, renamed, the directory synced.
-
-    Raises OSError, and then leaves nothing behind.
-    """
-    aside = path.with_name(path.name + ASIDE)
-    try:
-        aside.touch()
-        aside.chmod(0o600)  # logs are nobody else's business, not even half of them
-        write(aside)
-        sync_file(aside)
-        aside.replace(path)
-    except BaseException:
-        aside.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)
-
-
-def sync_file(path: Path) -> None:
-    """Wait until the contents of a file that somebody else wrote are on the disk."""
-    descriptor = os.open(path, os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def sync_directory(directory: Path) -> None:
-    """Wait until the names in a directory are on the disk."""
-    descriptor = os.open(directory, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove(path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from .. import disk
 from . import files, frame
 from .chunks import Chunks, View, number
 from .files import StoreFile
@@ -117,7 +118,7 @@ class HotFile:
         pieces, salt = frame.encode_opening(day, state.checkpoint, state.batch_ids, state.next_seq)
         content = b"".join(pieces)
         file = files.hot_file(directory, file_number)
-        files.publish(file.path, lambda aside: _write_new(aside, content))
+        disk.publish(file.path, lambda aside: _write_new(aside, content))
         return cls(file, salt, day, len(content), Chunks())
 
     @classmethod
@@ -136,8 +137,8 @@ class HotFile:
             written = 0
             for note, packed in frames:
                 for piece in frame.encode(note, packed.payload, self._salt):
-                    written += _write_all(self._descriptor, piece)
-            files.sync_data(self._descriptor)
+                    written += disk.write_all(self._descriptor, piece)
+            disk.sync_data(self._descriptor)
         except OSError:
             # What did reach the file is cut off, now or, when that fails too, before the next frame.
             self._clean = False
@@ -163,13 +164,6 @@ def today() -> str:
 def _write_new(path: Path, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        _write_all(descriptor, content)
+        disk.write_all(descriptor, content)
     finally:
         os.close(descriptor)
-
-
-def _write_all(descriptor: int, piece: bytes | pa.Buffer) -> int:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(descriptor, view) :]
-    return len(memoryview(piece))

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .. import disk
 from . import files
 from .catalog import Segment, read_segment
 from .chunks import STORED, in_todays_columns
@@ -84,7 +85,7 @@ def merge(directory: Path, group: Sequence[Segment], check: Callable[[], None]) 
             check()
             yield table
 
-    files.publish(segment.path, lambda aside: write_segment(aside, tables(), rows, with_words=True))
+    disk.publish(segment.path, lambda aside: write_segment(aside, tables(), rows, with_words=True))
     return read_segment(segment)
 
 

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from .. import disk
 from . import files
 from .catalog import FOOTER_KEY, WORDS_KEY, Segment, read_segment
 from .chunks import STORED, View
@@ -60,7 +61,7 @@ def seal(directory: Path, file: StoreFile, view: View) -> Segment:
     group = rows_per_group(len(table), table.nbytes)
     segment = files.segment_file(directory, file.first, file.last)
     slow = view.extent.max_us - view.extent.min_us >= _MERGED_WITHIN_US
-    files.publish(segment.path, lambda aside: write_segment(aside, [table], group, with_words=slow))
+    disk.publish(segment.path, lambda aside: write_segment(aside, [table], group, with_words=slow))
     return read_segment(segment)
 
 

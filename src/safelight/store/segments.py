@@ -21,6 +21,7 @@ from typing import Self
 
 import pyarrow as pa
 
+from .. import disk
 from ..batch import Batch, Checkpoint
 from ..errors import StoreCorrupt, StoreError
 from ..query.sql import EVERYTHING, Span, Sql
@@ -83,7 +84,7 @@ class SegmentStore:
         store._owns_lock = lock is None
         try:
             store.directory.mkdir(mode=0o700, exist_ok=True)
-            files.sync_directory(data)
+            disk.sync_directory(data)
             recovered = recover(store.directory, store._report)
             store.torn_bytes = recovered.torn_bytes
             store._writer = Writer(store.directory, recovered, store._wake)

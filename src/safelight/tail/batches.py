@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from ..batch import SCHEMA, Batch
-from .follow import Records
+from .turn import Records
 
 
 def raw_batch(found: Iterable[Records], constants: Mapping[str, str | None]) -> Batch:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Container, Mapping
+import zlib
+from collections.abc import Container, Iterator, Mapping
+from contextlib import suppress
 
-from .position import Identity, Position
+from .position import Content, Identity, Position
 
 
 class Known:
@@ -16,10 +19,12 @@ class Known:
 
     def __init__(self, resume: Mapping[str, str], room: str) -> None:
         self._positions: dict[Identity, Position] = {}
+        self._heads: dict[int, dict[int, set[Identity]]] = {}
+        """By the length and the CRC of what each begins with."""
         for key, text in resume.items():
             identity, position = Identity.parse(key, room), Position.parse(text)
             if identity is not None and position is not None:
-                self._positions[identity] = position
+                self.put(identity, position)
 
     def get(self, identity: Identity) -> Position | None:
         """How far this file is done; None when it was never read."""
@@ -27,43 +32,79 @@ class Known:
 
     def put(self, identity: Identity, position: Position) -> None:
         """It is done so far."""
+        before = self._positions.get(identity)
+        if before is None or (before.head_length, before.head_crc) != (position.head_length, position.head_crc):
+            self.forget(identity)
+            self._heads.setdefault(position.head_length, {}).setdefault(position.head_crc, set()).add(identity)
         self._positions[identity] = position
+
+    def beginning(self, head: bytes) -> Iterator[tuple[Identity, Position]]:
+        """The files that begin like this, as far as each was when it was read. A file without a head is none."""
+        for length, by_crc in self._heads.items():
+            if 0 < length <= len(head):
+                for identity in by_crc.get(zlib.crc32(head[:length]), ()):
+                    yield identity, self._positions[identity]
 
     def away(self, followed: Container[Identity]) -> list[tuple[Identity, Position]]:
         """The files that were read and are not `followed` now."""
         return [(identity, position) for identity, position in self._positions.items() if identity not in followed]
 
+    def truncated(self) -> Iterator[Content]:
+        """What was read from files that do not hold it any more."""
+        return (position.before for position in self._positions.values() if position.before is not None)
+
     def forget(self, identity: Identity) -> None:
         """It will not come back."""
-        self._positions.pop(identity, None)
+        position = self._positions.pop(identity, None)
+        if position is not None:
+            by_crc = self._heads[position.head_length]
+            by_crc[position.head_crc].remove(identity)
+            if not by_crc[position.head_crc]:
+                del by_crc[position.head_crc]
 
 
-def name_in(folder: str, identity: Identity) -> str | None:
-    """What the file is called in this folder now; None when it is not there. Raises OSError."""
+class Listings:
+    """What lies in folders, each listed once: to be made anew for each look."""
+
+    def __init__(self) -> None:
+        self._by_inode: dict[str, dict[int, list[str]]] = {}
+
+    def name_in(self, folder: str, identity: Identity) -> str | None:
+        """What the file is called in this folder now; None when it is not there. Raises OSError."""
+        if folder not in self._by_inode:
+            self._by_inode[folder] = _listed(folder)
+        for path in self._by_inode[folder].get(identity.inode, ()):
+            with suppress(FileNotFoundError):  # gone meanwhile
+                if Identity.of(os.stat(path)) == identity:
+                    return path
+        return None
+
+    def is_gone(self, identity: Identity, path: str) -> bool:
+        """Whether the file that was at `path` is in its folder no more.
+
+        An error proves nothing, nor does a folder that holds nothing of its device: then its mount is missing.
+        """
+        folder = os.path.dirname(path) or os.curdir
+        try:
+            return self.name_in(folder, identity) is None and _holds(folder, identity.device)
+        except (FileNotFoundError, NotADirectoryError):
+            return folder != path and self.is_gone(identity, folder)
+        except OSError:
+            return False
+
+
+def _listed(folder: str) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
     with os.scandir(folder) as entries:
         for entry in entries:
-            if entry.inode() != identity.inode and not entry.is_symlink():
-                continue
             try:
-                if Identity.of(entry.stat()) == identity:
-                    return entry.path
-            except FileNotFoundError:  # gone meanwhile, or a link to nothing
+                inode = entry.stat().st_ino if entry.is_symlink() else entry.inode()
+            except OSError as error:
+                if error.errno not in (errno.ENOENT, errno.ELOOP):  # a link to nothing, or to itself
+                    raise
                 continue
-    return None
-
-
-def is_gone(identity: Identity, path: str) -> bool:
-    """Whether the file that was at `path` is in its folder no more.
-
-    An error proves nothing, nor does a folder that holds nothing of its device: then its mount is missing.
-    """
-    folder = os.path.dirname(path) or os.curdir
-    try:
-        return name_in(folder, identity) is None and _holds(folder, identity.device)
-    except (FileNotFoundError, NotADirectoryError):
-        return folder != path and is_gone(identity, folder)
-    except OSError:
-        return False
+            found.setdefault(inode, []).append(entry.path)
+    return found
 
 
 def _holds(folder: str, device: int) -> bool:

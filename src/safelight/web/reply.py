@@ -9,6 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from ..buffer import BufferFull
 from ..comfyui.replay import faults
 from ..errors import (
     InputError,
@@ -32,6 +33,7 @@ _STATUS: Final[tuple[tuple[type[SafelightError], int], ...]] = (
     (PromptRejected, 422),
     (ServiceError, 502),
     (StoreFull, 507),
+    (BufferFull, 507),
     (StoreError, 503),
 )
 

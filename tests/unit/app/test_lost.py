@@ -16,11 +16,11 @@ import pytest
 from safelight.app import lost as room
 from safelight.app.commits import Commits
 from safelight.app.intake import Intake
-from safelight.app.journal import Journal
 from safelight.app.ledger import Lost
 from safelight.app.lost import Keeper
 from safelight.app.writers import is_gone
 from safelight.batch import Batch
+from safelight.collecting.journal import Journal
 from safelight.errors import StoreError
 from safelight.pipeline import redaction
 from safelight.query.sql import Sql

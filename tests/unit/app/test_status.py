@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
-from safelight.app.collect import Collector
 from safelight.app.status import checks
+from safelight.collecting.collector import Collector
 from safelight.errors import ConfigError
 from safelight.sources.spool import Spool
 
@@ -17,7 +17,7 @@ class Notes:
 
 def collector(tmp_path, name):
     source = Spool(directory=tmp_path / name)
-    return Collector(source, None, None, None, Notes(), "en")
+    return Collector(source, None, None, Notes(), "en")
 
 
 def ready(*collectors):

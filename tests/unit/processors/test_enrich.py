@@ -1,4 +1,6 @@
 import json
+import socket
+from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
@@ -53,3 +55,18 @@ def test_the_batch_given_is_not_changed():
     batch = Batch.of([{"message": "m", "host": "h"}])
     Enrich(fields={"host": "x", "a": 1}).build()(batch)
     assert batch["host"].to_pylist() == ["h"]
+
+
+def test_the_moment_and_the_machine_are_known():
+    before = datetime.now(UTC)
+    fields = {"processed_at": "${now}", "hostname": "${hostname}", "tag": "${now}", "site": "$ {now}"}
+    event = enriched([{"message": "m"}], fields=fields).table.to_pylist()[0]
+    added = json.loads(event["attributes"])
+    assert before <= datetime.fromisoformat(added["processed_at"]) <= datetime.now(UTC)
+    assert (event["host"], event["tag"]) == (socket.gethostname(), added["processed_at"])
+    assert added["site"] == "$ {now}"
+
+
+def test_a_value_that_there_is_not_is_refused():
+    with pytest.raises(ValidationError, match="no \\$\\{today\\}"):
+        Enrich(fields={"a": "${today}"})

@@ -10,7 +10,9 @@ from pydantic import ValidationError
 
 from safelight.batch import Batch
 from safelight.processors.redact import Redact, redact_text
-from safelight.processors.redact.secrets import MASK, hider, hint
+from safelight.processors.redact.own import literal
+from safelight.processors.redact.private import hider, hint
+from safelight.processors.redact.secrets import MASK
 
 # Put together from pieces, so that no scanner takes a test for a leak.
 LETTERS = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
@@ -201,15 +203,96 @@ def test_homes_and_private_addresses_are_hidden_where_asked(text, hidden):
     assert Redact().build()(Batch.of([{"message": text}]))["message"].to_pylist() == [text]
 
 
-def test_own_patterns_are_hidden_and_may_look_around():
-    for pattern in (r"order-\d{8}", r"(?<=no )order-\d{8}"):
-        batch = Redact(patterns=[pattern]).build()(Batch.of([{"message": "no order-12345678"}, {"message": "-"}]))
-        assert batch["message"].to_pylist() == [f"no {MASK}", "-"]
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("mail li.wei+gpu@studio.example.cn now", "mail [email] now"),
+        ("a@b, @KSampler, x@1.2", "a@b, @KSampler, x@1.2"),
+        ("call 13812345678 or +86 138 1234 5678", "call [phone] or [phone]"),
+        ("+44 20 7946 0958, +1 (415) 555-2671", "[phone], [phone]"),
+        (
+            "seed 138123456789, 1.13812345678, id-13812345678, v+1",
+            "seed 138123456789, 1.13812345678, id-13812345678, v+1",
+        ),
+    ],
+)
+def test_mail_and_telephone_numbers_are_hidden_where_asked(text, hidden):
+    step = Redact(emails=True, phones=True).build()
+    assert step(Batch.of([{"message": "a"}, {"message": text}]))["message"].to_pylist() == ["a", hidden]
+    assert json.loads(step(Batch.of([{"attributes": json.dumps({"k": [text]})}]))["attributes"][0].as_py()) == {
+        "k": [hidden]
+    }
+    assert Redact().build()(Batch.of([{"message": text}]))["message"].to_pylist() == [text]
 
 
-def test_a_pattern_that_is_none_is_refused():
+def test_own_patterns_are_replaced_in_texts_and_within_attributes():
+    patterns = [r"order-\d{8}", {"name": "customer", "pattern": r"^customer (\w)\w+", "replace": r"customer \1."}]
+    step = Redact(patterns=patterns).build()
+    rows = [
+        {"message": "no order-12345678"},
+        {"message": "customer Wang"},
+        {"message": "-", "attributes": '{"a":["customer Wang \\"x\\"",{"order-12345678":1}],"n":12345678}'},
+        {"id": "order-12345678", "attributes": "{}"},
+    ]
+    done = step(Batch.of(rows)).table.to_pylist()
+    assert [row["message"] for row in done] == [f"no {MASK}", "customer W.", "-", None]
+    assert json.loads(done[2]["attributes"]) == {"a": ['customer W. "x"', {MASK: 1}], "n": 12345678}
+    assert done[3]["id"].startswith("redacted-")
+
+
+@pytest.mark.parametrize("pattern", ["(", r"(?<=no )order", r"(a)\1", "a*", ""])
+def test_a_pattern_that_could_be_slow_or_is_none_is_refused(pattern):
+    with pytest.raises(ValidationError):
+        Redact(patterns=[pattern])
+
+
+def test_a_replacement_must_fit_its_pattern():
     with pytest.raises(ValidationError, match="regular expression"):
-        Redact(patterns=["("])
+        Redact(patterns=[{"pattern": "a", "replace": r"\2"}])
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(
+        st.sampled_from(
+            ["order", "-", "[0-9]", r"\d+", "x?", "ab*", "c{0,2}", "d{2}", "(e)", "(fg)?", r"\.", "^", "[^a]", "."]
+        ),
+        min_size=1,
+        max_size=6,
+    ).map("".join),
+    st.text("order-0123abcdefg. x", max_size=14),
+)
+def test_the_text_that_a_pattern_needs_is_in_all_that_it_finds(pattern, text):
+    found = pc.match_substring_regex(pa.array([text]), pattern)[0].as_py()
+    assert not found or literal(pattern) in text
+
+
+def test_the_text_that_a_pattern_needs_is_seen():
+    given = [r"order-\d{8}", "x[0-9]+-house", "a|b", "(?i)abc", r"\d+", "abc?", r"\x41bc"]
+    assert [literal(pattern) for pattern in given] == ["order-", "-house", "", "", "", "ab", ""]
+
+
+def test_fields_are_left_alone_but_for_secrets():
+    text = "li@example.com with hf_" + LETTERS
+    rows = [{"message": text, "user_id": text, "attributes": json.dumps({"a": {"b": text}, "c": text})}]
+    hidden, secret_hidden = f"[email] with {MASK}", f"li@example.com with {MASK}"
+
+    def done(**settings):
+        row = Redact(emails=True, **settings).build()(Batch.of(rows)).table.to_pylist()[0]
+        inner = json.loads(row["attributes"])
+        return [value == hidden for value in (row["message"], row["user_id"], inner["a"]["b"], inner["c"])], row
+
+    assert done()[0] == [True, True, True, True]
+    assert done(leave=["user_id", "a"])[0] == [True, False, False, True]
+    assert done(only=["message", "attributes.a.b"])[0] == [True, False, True, False]
+    assert done(only=["attributes"], leave=["c"])[0] == [False, False, True, False]
+    assert done(leave=["user"])[1]["user_id"] == secret_hidden
+
+
+def test_events_that_where_does_not_find_are_left_alone():
+    rows = [{"message": "order-1", "level": "DEBUG"}, {"message": "order-1", "level": "INFO"}]
+    done = Redact(where="level:DEBUG", patterns=["order-[0-9]"]).step()(Batch.of(rows))
+    assert done["message"].to_pylist() == [MASK, "order-1"]
 
 
 def test_hiding_twice_is_hiding_once():
@@ -217,12 +300,18 @@ def test_hiding_twice_is_hiding_once():
         assert redact_text(redact_text(text)) == redact_text(text)
 
 
+PEOPLE = ["li@example.com", "13812345678", "+86 138-1234-5678", "+44 20 7946 0958", "/home/li", "10.0.0.1"]
+
+
 @settings(max_examples=300)
-@given(st.lists(st.sampled_from([text for text, _ in SECRETS]) | st.text(max_size=12), max_size=5).map("".join))
+@given(
+    st.lists(st.sampled_from([*(text for text, _ in SECRETS), *PEOPLE]) | st.text(max_size=12), max_size=5).map("".join)
+)
 def test_the_quick_look_misses_nothing_that_would_be_hidden(text):
     """The expression that lets clean batches pass must find whatever the careful ones change."""
-    if hider(paths=True, addresses=True)(text) != text:
-        found = pc.match_substring_regex(pa.array([text]), hint(paths=True, addresses=True))
+    everything = {"paths": True, "addresses": True, "emails": True, "phones": True}
+    if hider(**everything)(text) != text:
+        found = pc.match_substring_regex(pa.array([text]), hint(**everything))
         assert found.to_pylist() == [True]
 
 
@@ -245,6 +334,11 @@ HOSTILE = [
     "cookie:a;",
     "密码：",
     "://a@",
+    "a.@",
+    "a@b-.",
+    "+1 ",
+    "+86-",
+    "138",
 ]
 
 
@@ -253,7 +347,7 @@ def test_the_time_a_text_takes_grows_no_faster_than_its_length(piece):
     def cost(length):
         text = (piece * length)[:length] + "token secret bearer authorization ://x hook private key eyj"
         start = time.process_time()
-        redact_text(text)
+        hider(paths=True, addresses=True, emails=True, phones=True)(text)
         return time.process_time() - start
 
     cost(1000)

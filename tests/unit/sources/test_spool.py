@@ -36,6 +36,12 @@ class Report:
     def recovered(self, what):
         self.over.append(what)
 
+    def took(self, size):
+        self.bytes = size
+
+    def progress(self, files):
+        self.far = files
+
 
 def write(directory: Path, count: int = 3) -> None:
     run([sys.executable, "-c", WRITER.format(directory=directory, count=count)], check=True, stderr=PIPE)
@@ -44,7 +50,7 @@ def write(directory: Path, count: int = 3) -> None:
 async def read(spool: Spool, durable: dict[str, str], wanted: int) -> list[str]:
     """Records until there are `wanted`, each step made durable as the store does."""
     found: list[str] = []
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async for arrival in spool.arrivals(dict(durable), Report()):
             found += arrival.batch["raw"].to_pylist()
             durable.update({key: value for key, value in arrival.checkpoint.items() if value})
@@ -85,15 +91,23 @@ async def test_the_file_of_a_living_process_stays(tmp_path):
 
 
 @pytest.mark.anyio
-async def test_a_second_consumer_waits_and_says_so(tmp_path):
+async def test_a_second_consumer_waits_and_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WAIT_FOR_LOCK_S", 0.01)
     write(tmp_path)
     with (tmp_path / ".consumer.lock").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         report = Report()
-        with anyio.move_on_after(0.5):
+        with anyio.fail_after(30), anyio.CancelScope() as waiting:
+
+            def told(what, reason):
+                report.troubles.append(what)
+                if len(report.troubles) == 2:  # it waited once, and asked again
+                    waiting.cancel()
+
+            report.trouble = told
             async for _ in Spool(directory=tmp_path).arrivals({}, report):
                 pytest.fail("it read a spool that another consumer holds")
-    assert report.troubles
+    assert report.troubles == [str(tmp_path)] * 2
     assert report.over == []
 
 
@@ -110,7 +124,7 @@ async def test_a_consumer_that_waited_says_when_it_reads(tmp_path, monkeypatch):
             fcntl.flock(other, fcntl.LOCK_UN)
 
         report.trouble = told
-        with anyio.fail_after(10):
+        with anyio.fail_after(30):
             async for _ in Spool(directory=tmp_path).arrivals({}, report):
                 break
     assert report.over == report.troubles == [str(tmp_path)]

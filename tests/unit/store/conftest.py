@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ import pytest
 
 from safelight.batch import Batch
 from safelight.query.sql import EVERYTHING, Span, Sql
-from safelight.store import files, hot
+from safelight.store import hot
 from safelight.store.segments import SegmentStore
+from support.dying import Disk, dying_disk_at
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
 ALL = Sql("TRUE")
@@ -88,58 +88,6 @@ def opened(tmp_path: Path, still: None) -> Iterator[Callable[..., SegmentStore]]
     yield open_again
     for store in stores:
         store.close()
-
-
-class Crash(BaseException):
-    """The machine is off."""
-
-
-class Disk:
-    """Dies at the `at`-th thing that would change it, and stays dead: what cleans up after an error changes nothing.
-    A write that dies leaves half of its bytes."""
-
-    def __init__(self, at: int) -> None:
-        self.left = at
-        self.dead = False
-
-    def step(self) -> None:
-        self.left -= 1
-        if self.dead or self.left <= 0:
-            self.dead = True
-            raise Crash
-
-    def guard(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*arguments: Any, **options: Any) -> Any:
-            self.step()
-            return function(*arguments, **options)
-
-        return call
-
-    def guard_write(self, function: Callable[..., int]) -> Callable[..., int]:
-        def write(descriptor: int, data: Any) -> int:
-            if descriptor <= 2:
-                return function(descriptor, data)
-            was_dead = self.dead
-            try:
-                self.step()
-            except Crash:
-                if not was_dead:
-                    function(descriptor, bytes(data)[: len(data) // 2])
-                raise
-            return function(descriptor, data)
-
-        return write
-
-
-@contextmanager
-def dying_disk_at(step: int) -> Iterator[Disk]:
-    disk = Disk(step)
-    with pytest.MonkeyPatch.context() as patch, suppress(Crash):
-        patch.setattr(os, "write", disk.guard_write(os.write))
-        for name in ("fsync", "ftruncate", "replace", "unlink", "rename"):
-            patch.setattr(os, name, disk.guard(getattr(os, name)))
-        patch.setattr(files, "sync_data", disk.guard(files.sync_data))
-        yield disk
 
 
 @pytest.fixture

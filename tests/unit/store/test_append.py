@@ -6,10 +6,11 @@ import threading
 
 import pytest
 
+from safelight import disk
 from safelight.batch import Batch
 from safelight.errors import StoreError, StoreFull
 from safelight.query.sql import Sql
-from safelight.store import files, hot
+from safelight.store import hot
 
 
 def test_numbers_follow_the_order_of_commits(opened, events, all_ids):
@@ -36,7 +37,7 @@ def test_an_event_is_synced_before_it_is_acknowledged(opened, events, monkeypatc
     store = opened()
     path = store.directory / "hot-000001.arrows"
     synced: list[int] = []
-    monkeypatch.setattr(files, "sync_data", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    monkeypatch.setattr(disk, "sync_data", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
     store.append(events(0, 3))
     assert synced == [path.stat().st_size]
 
@@ -51,7 +52,7 @@ def test_callers_that_wait_together_share_one_sync(opened, events, monkeypatch):
         entered.set()
         assert go_on.wait(10)
 
-    monkeypatch.setattr(files, "sync_data", slow_sync)
+    monkeypatch.setattr(disk, "sync_data", slow_sync)
     commits = []
     threads = [threading.Thread(target=lambda n=n: commits.append(store.append(events(n)))) for n in range(12)]
     threads[0].start()
@@ -204,7 +205,7 @@ def test_a_sync_that_fails_acknowledges_nothing(opened, events, all_ids):
         def fail(descriptor: int) -> None:
             raise OSError(errno.EIO, "Input/output error")
 
-        patch.setattr(files, "sync_data", fail)
+        patch.setattr(disk, "sync_data", fail)
         with pytest.raises(StoreError):
             store.append(events(1))
     assert all_ids(store) == ["e0"]
@@ -219,7 +220,7 @@ def test_without_room_for_the_next_hot_file_writing_goes_on_in_this_one(opened, 
         def fail(path: object, write: object) -> None:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        patch.setattr(files, "publish", fail)
+        patch.setattr(disk, "publish", fail)
         for number in range(30):
             store.append(events(number))
     assert len(all_ids(store)) == 30

@@ -41,34 +41,6 @@ def test_other_names_are_no_files_of_the_store(name):
     assert parse_name(Path(name)) is None
 
 
-def test_a_file_appears_whole_or_not_at_all(tmp_path):
-    target = tmp_path / "seg-1.parquet"
-
-    def fail(aside: Path) -> None:
-        aside.write_bytes(b"half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(OSError, match="No space"):
-        files.publish(target, fail)
-    assert list(tmp_path.iterdir()) == []
-    files.publish(target, lambda aside: aside.write_bytes(b"whole"))
-    assert target.read_bytes() == b"whole"
-
-
-def test_a_file_is_its_owners_business_from_its_first_byte_on(tmp_path):
-    modes = []
-
-    def write(aside: Path) -> None:
-        with aside.open("wb") as file:
-            modes.append(aside.stat().st_mode & 0o777)
-            file.write(b"secret")
-
-    target = tmp_path / "seg-1.parquet"
-    (tmp_path / "seg-1.parquet.tmp").write_bytes(b"a leftover that anybody may read")
-    files.publish(target, write)
-    assert [*modes, target.stat().st_mode & 0o777] == [0o600, 0o600]
-
-
 def test_directories_that_the_store_makes_are_its_owners_business(opened, events):
     store = opened()
     store.append(events(0))

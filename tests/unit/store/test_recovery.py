@@ -11,6 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+from safelight import disk
 from safelight.batch import SCHEMA
 from safelight.errors import StoreError
 from safelight.query.sql import Sql
@@ -37,12 +38,12 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(tmp_path, events, all_ids
     monkeypatch.setattr("safelight.store.hot.MAX_EVENTS", 2)
     monkeypatch.setattr("safelight.store.merge.TOGETHER", 3)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # this disk keeps all that it was given
-    monkeypatch.setattr(files, "sync_data", lambda descriptor: None)
+    monkeypatch.setattr(disk, "sync_data", lambda descriptor: None)
     for step in itertools.count(1):
         data = tmp_path / str(step)
         acked: list[int] = []
         lock = Lock.take(data)
-        with dying_disk(step) as disk:
+        with dying_disk(step) as dying:
             live(data, lock, events, acked)
         lock.release()
         with SegmentStore.open(data) as store:
@@ -57,7 +58,7 @@ def test_a_crash_at_any_step_loses_and_doubles_nothing(tmp_path, events, all_ids
             assert all_ids(store) == [f"e{n}" for n in range(EVENTS + 2)]
             assert store.figures().events == EVENTS + 2
         assert not list(data.glob("events/*.tmp"))
-        if not disk.dead:
+        if not dying.dead:
             break
         shutil.rmtree(data)
     assert step > 80  # the disk really died at every step of all that

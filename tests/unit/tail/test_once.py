@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import sys
+import zlib
 from types import SimpleNamespace
 
 import pytest
@@ -14,7 +16,7 @@ import zstandard
 from safelight.errors import InputError
 from safelight.services import profile
 from safelight.services.joiner import Joiner
-from safelight.tail import once
+from safelight.tail import lines, once, unpack
 from safelight.tail.batches import raw_batch
 from safelight.tail.once import read_once
 
@@ -60,6 +62,51 @@ def test_other_content_under_the_same_name_is_read_whole(tmp_path):
     read(path, done)
     path.write_bytes(b'{"other":1}\n')
     assert read(path, done) == [b'{"other":1}']
+
+
+def test_other_content_behind_the_same_head_is_read_whole(tmp_path):
+    path, banner = tmp_path / "a.log", b"a banner without a time\n" * 20
+    path.write_bytes(banner + b"first run\n")
+    done = {}
+    read(path, done)
+    path.write_bytes(banner + b"other run\nand more\n")
+    assert read(path, done)[-2:] == [b"other run", b"and more"]
+
+
+def test_a_position_from_before_there_were_marks_is_continued(tmp_path):
+    path = tmp_path / "a.log"
+    path.write_bytes(b'{"n":1}\n{"n":2}\n')
+    found = path.stat()
+    position = {"path": str(path), "offset": 8, "generation": 7, "head_length": 8, "head_crc": zlib.crc32(b'{"n":1}\n')}
+    assert read(path, {f"ingest:{found.st_dev}:{found.st_ino}": json.dumps(position)}) == [b'{"n":2}']
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+@pytest.mark.parametrize("name", ["utf-8-sig", "utf-16"])
+def test_a_byte_order_mark_says_how_a_file_is_written(tmp_path, monkeypatch, pack, name):
+    path = tmp_path / {bytes: "a.log", gzip.compress: "a.log.gz"}.get(pack, "a.log.zst")
+    lines = ["灯", "光\u010a"] * 50
+    path.write_bytes(pack("".join(f"{line}\r\n" for line in lines).encode(name)))
+    expected = [line.encode() for line in lines]
+    assert read(path) == expected
+    monkeypatch.setattr(unpack, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(once, "CHUNK_BYTES", 100)
+    first = next(read_once(str(path), lambda: Joiner(profile(None).grammar), {}))
+    assert first.records.texts + read(path, dict(first.checkpoint)) == expected
+
+
+def test_a_byte_order_mark_is_no_part_of_what_comes_from_standard_input(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(b'\xef\xbb\xbf{"n":1}\n')))
+    assert read("-") == [b'{"n":1}']
+
+
+def test_a_line_that_was_cut_is_not_read_on_after_a_crash(tmp_path, monkeypatch):
+    monkeypatch.setattr(once, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 50)
+    path = tmp_path / "a.log"
+    path.write_bytes(b"{" + b"x" * 1000 + b"\nnext\n")
+    first = next(read_once(str(path), lambda: Joiner(profile(None).grammar), {}))
+    assert first.records.texts + read(path, dict(first.checkpoint)) == [b"{" + b"x" * 49, b"next"]
 
 
 def test_an_empty_file_has_nothing(tmp_path):
@@ -128,6 +175,7 @@ def read_damaged(path, done):
 @pytest.mark.parametrize("chunk", [once.CHUNK_BYTES, 1000])
 def test_what_comes_before_the_damage_is_read_and_a_repaired_file_goes_on_there(tmp_path, monkeypatch, pack, chunk):
     monkeypatch.setattr(once, "CHUNK_BYTES", chunk)
+    monkeypatch.setattr(unpack, "CHUNK_BYTES", chunk)
     path = tmp_path / f"a.log.{'gz' if pack is gzip.compress else 'zst'}"
     packed = pack(PLENTY)
     path.write_bytes(packed[: len(packed) * 2 // 3])

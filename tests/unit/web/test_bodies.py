@@ -5,7 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 from fastapi import FastAPI, Request
+from starlette.routing import Route
 
+from safelight.sources.slashes import Slashes
 from safelight.web.bodies import MOST_BYTES, Bodies
 
 pytestmark = pytest.mark.anyio
@@ -14,10 +16,14 @@ pytestmark = pytest.mark.anyio
 @pytest.fixture
 async def client():
     web = FastAPI()
-    web.add_middleware(Bodies)
+    streamed = [Route(path, lambda request: None, methods=["POST"]) for path in ("/api/v1/arrivals", "/{index}/_bulk")]
+    web.add_middleware(Bodies, streamed=streamed)
+    web.add_middleware(Slashes)
 
     @web.post("/api/v1/rules")
+    @web.put("/api/v1/arrivals")
     @web.post("/api/v1/arrivals")
+    @web.post("/logs/_bulk")
     async def length(request: Request) -> int:
         return len(await request.body())
 
@@ -42,5 +48,7 @@ async def test_a_larger_one_is_refused_with_its_limit_however_it_comes(client):
         assert (answer.status_code, "1 MB" in answer.json()["detail"]) == (413, True)
 
 
-async def test_what_is_imported_has_a_limit_of_its_own(client):
-    assert (await client.post("/api/v1/arrivals", content=pieces(17))).json() == 17 * 65_536
+async def test_where_events_are_sent_to_has_a_limit_of_its_own(client):
+    for path in ("/api/v1/arrivals", "/logs/_bulk", "http://test//logs//_bulk"):
+        assert (await client.post(path, content=pieces(17))).json() == 17 * 65_536
+    assert (await client.put("/api/v1/arrivals", content=pieces(17))).status_code == 413

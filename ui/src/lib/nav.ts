@@ -9,6 +9,8 @@ export interface PageEntry {
   path: string
   name: Key
   icon?: IconName
+  /** On a phone it stands in the sheet behind "More": the bar is full. */
+  tucked?: boolean
   /** The page of the sidebar that this one belongs to. */
   under?: string
   keys: readonly Shortcut[]
@@ -24,6 +26,8 @@ export const pages: readonly PageEntry[] = [
   { path: '/alerts', name: 'ui.nav.alerts', icon: 'bell', keys: ALERTS_KEYS, load: () => import('../pages/Alerts.svelte') },
   { path: '/alerts/:id', name: 'ui.nav.alert', under: '/alerts', keys: [], load: () => import('../pages/Alert.svelte') },
   { path: '/logs', name: 'ui.nav.logs', icon: 'logs', keys: LOGS_KEYS, load: () => import('../pages/Logs.svelte') },
+  { path: '/settings', name: 'ui.nav.settings', icon: 'rules', tucked: true, keys: [], load: () => import('../pages/Settings.svelte') },
+  { path: '/settings/pipeline', name: 'ui.pipeline.title', under: '/settings', keys: [], load: () => import('../pages/Settings.svelte') },
 ]
 
 /** The parameters of a path that a pattern fits, decoded; null where it does not. A slash at the end does not matter. */

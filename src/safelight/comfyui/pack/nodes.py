@@ -30,13 +30,14 @@ MOST = 100_000.0  # GB that a threshold may ask for
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _OURS = re.compile(
     r"(?:run|node)_.*|"
-    r"alert_acknowledged|alert_fired|alert_resolved|channel_disabled|channel_enabled|config_left_out|container_exited"
-    r"|digest_sent|events_dropped|health_checked|hook_unavailable"
-    r"|image_processed|image_uploaded|instance_recovered|instance_restarted|instance_started"
-    r"|instance_unreachable|log|model_loaded|model_unloaded|notification_failed|notification_sent"
-    r"|oom_killed|output_saved|processing_failed|remedy_failed|remedy_finished|remedy_started|resources_sampled"
-    r"|retention_applied|rule_changed|rule_failed|segment_damaged|server_started|server_stopped|silence_added"
-    r"|silence_removed|source_failed|task_failed|upkeep_failed|worker_dead"
+    r"agent_started|agent_stopped|alert_acknowledged|alert_fired|alert_resolved|buffer_damaged|channel_disabled"
+    r"|channel_enabled|config_left_out|container_exited|dead_lettered|digest_sent|events_dropped|health_checked"
+    r"|hook_unavailable|image_processed|image_uploaded|instance_recovered|instance_restarted|instance_started"
+    r"|instance_unreachable|log|metric_sampled|model_loaded|model_unloaded|notification_failed|notification_sent"
+    r"|oom_killed|output_saved|probe_checked|probe_failed|probe_recovered|processing_failed|remedy_failed"
+    r"|remedy_finished|remedy_started|resources_sampled|retention_applied|rule_changed|rule_failed|segment_damaged"
+    r"|server_started|server_stopped|silence_added|silence_removed|sink_failed|sink_recovered|source_failed"
+    r"|span_finished|task_failed|upkeep_failed|worker_dead"
 )
 _TEXT = 1_000  # characters
 

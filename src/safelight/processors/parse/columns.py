@@ -58,10 +58,10 @@ class Columns:
 def finish(columns: Columns, batch: Batch, zone: tzinfo | None) -> dict[str, Any]:
     """The columns as arrays of the schema's types. `batch` is what the source said about the same lines."""
     _ids(columns)
-    _origins(columns, batch)
-    _failures(columns)
+    origins(columns, batch)
+    failures(columns)
     times = _times(columns, batch["received_at"], zone)
-    _levels(columns)
+    levels(columns)
     arrays = {name: pa.array(values, SCHEMA.field(name).type) for name, values in columns.lists.items()}
     return arrays | {"timestamp": times}
 
@@ -76,7 +76,7 @@ def _ids(columns: Columns) -> None:
             columns.note(row, "id", value)
 
 
-def _origins(columns: Columns, batch: Batch) -> None:
+def origins(columns: Columns, batch: Batch) -> None:
     """Where a line came in and its route are for the source to say; what the line says otherwise stays an attribute."""
     for name in ORIGINS:
         said = columns.lists.get(name)
@@ -88,7 +88,7 @@ def _origins(columns: Columns, batch: Batch) -> None:
                     said[row] = None
 
 
-def _failures(columns: Columns) -> None:
+def failures(columns: Columns) -> None:
     """Loggers often give a traceback and leave its exception to the reader."""
     traces = columns.lists.get("traceback")
     if traces is None:
@@ -139,7 +139,7 @@ def _level_of(value: str | int) -> str | None:
         return None
 
 
-def _levels(columns: Columns) -> None:
+def levels(columns: Columns) -> None:
     """Every event has a level; one that names none is an ERROR when it speaks of a failure, else INFO."""
     written = columns.lists.get("level") or [None] * columns.rows
     levels = [_level_of(value) if value is not None else None for value in written]

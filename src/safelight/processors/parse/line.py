@@ -28,6 +28,10 @@ LINE_LIMIT: Final = 1024 * 1024
 DEPTH_LIMIT: Final = 100
 """Levels of JSON that are read."""
 
+CUT: Final = "line of"
+FOREIGN: Final = "not UTF-8"
+"""How a `parse_error` begins that stays true when the rest of a line is understood after all."""
+
 _decode: Final = msgspec.json.Decoder().decode
 _BOM: Final = b"\xef\xbb\xbf"
 _NAMED_LEVEL: Final = re.compile(r'"(?:level|levelname|severity|log\.level|lvl)"\s*:\s*"?(\w{1,12})')
@@ -41,11 +45,11 @@ _TWO_HIGH_BYTES: Final = re.compile(rb"[\x81-\xfe][\xa1-\xfe]")  # a letter of L
 def read(line: bytes, grammar: Grammar) -> tuple[Fields, tuple[str, ...]]:
     """The fields of one line, and the keys it had if it was a JSON object."""
     if len(line) > LINE_LIMIT:
-        return _not_understood(line[:LINE_LIMIT], f"line of {len(line)} bytes, cut after {LINE_LIMIT}"), ()
+        return _not_understood(line[:LINE_LIMIT], f"{CUT} {len(line)} bytes, cut after {LINE_LIMIT}"), ()
     try:
         text = line.removeprefix(_BOM).decode()
     except UnicodeDecodeError as error:
-        return _read_foreign(line.removeprefix(_BOM), f"not UTF-8: {error.reason} at byte {error.start}", grammar)
+        return _read_foreign(line.removeprefix(_BOM), f"{FOREIGN}: {error.reason} at byte {error.start}", grammar)
     body = line.strip().removeprefix(_BOM)
     if body[:1] == b"{":
         return _read_json(body, line)
@@ -89,6 +93,15 @@ def _guess(line: bytes) -> tuple[str, str]:
 def _text(text: str, grammar: Grammar) -> Fields:
     fields = grammar.understand(text)
     return {name: value for name, value in fields.items() if value is not None and value != {}}
+
+
+def record_of(body: bytes) -> dict[str, Any] | None:
+    """The JSON object that a text is; None when it is none, or too deep."""
+    try:
+        record = _loads(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
+    return None if _depth_exceeds(record, DEPTH_LIMIT) else record
 
 
 def _read_json(body: bytes, line: bytes) -> tuple[Fields, tuple[str, ...]]:

@@ -6,8 +6,8 @@ are looked at in Python.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
+from functools import partial
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, ClassVar, Final, Literal
@@ -17,68 +17,88 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import field_validator
 
-from ...batch import Batch, Process
-from ...event import FIELDS, Kind
-from .. import Processor, WrongSetting
+from ...batch import Batch, Process, compose
+from .. import Processor
 from ..rows import bytes_of, flat, replaced
-from .secrets import MASK, hider, hint, is_secret_flag, is_secret_name
+from .fields import Fields, mapped
+from .own import Pattern, replacing
+from .private import hider, hint
+from .secrets import MASK, is_secret_flag, is_secret_name
 
-READ: Final = tuple(name for name, kind in FIELDS.items() if kind in {Kind.TEXT, Kind.JSON} and name != "level")
+ALL: Final = Fields()
+PRIVATE: Final = ("paths", "addresses", "emails", "phones")
+"""What is hidden where somebody asks for it."""
 
+_NO: Final = pa.scalar(False, pa.bool_())  # noqa: FBT003
 _JSON_ERRORS: Final = (msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Redact(Processor):
-    """Replace secrets by `[REDACTED]`. Always on: without one in the configuration, this one with its defaults."""
+    """Replace secrets by `[REDACTED]`. Always on: without one in the configuration, this one with its defaults. Keys,
+    tokens, passwords and webhook addresses are hidden in every field of every event, whatever else is set here."""
 
     type: Literal["redact"] = "redact"
     paths: bool = False
     """Also home directories, in what is stored; notifications never show them."""
     addresses: bool = False
     """Also addresses of private networks, in what is stored; notifications never show them."""
-    patterns: tuple[str, ...] = ()
-    """Regular expressions of your own. One that RE2 does not understand costs a look at every value."""
+    emails: bool = False
+    """Also addresses of mail, as `[email]`."""
+    phones: bool = False
+    """Also telephone numbers, as `[phone]`: Chinese mobile numbers, and any with a `+` and country code."""
+    patterns: tuple[Pattern, ...] = ()
+    """Regular expressions of your own (RE2), as text or as `{ name = "order", pattern = "order-[0-9]{8}", replace =
+    "[order]" }`."""
+    only: tuple[str, ...] = ()
+    """Look for all but secrets only in these fields: columns, or paths into `attributes`. By default in all."""
+    leave: tuple[str, ...] = ()
+    """Leave these fields alone, but for secrets: columns, or paths into `attributes`."""
 
-    example: ClassVar[dict[str, Any]] = {"paths": True, "patterns": ["order-[0-9]{8}"]}
+    example: ClassVar[dict[str, Any]] = {
+        "paths": True,
+        "emails": True,
+        "patterns": [{"name": "order", "pattern": "order-[0-9]{8}", "replace": "[order]"}],
+        "leave": ["workflow_name"],
+    }
 
-    @field_validator("patterns")
+    @field_validator("patterns", mode="before")
     @classmethod
-    def _compile(cls, patterns: tuple[str, ...]) -> tuple[str, ...]:
-        for pattern in patterns:
-            try:
-                re.compile(pattern)
-            except re.error as error:
-                raise WrongSetting("parse.bad_pattern", pattern=pattern, why=error) from error
-        return patterns
+    def _as_tables(cls, patterns: Any) -> Any:
+        if not isinstance(patterns, list | tuple):
+            return patterns
+        return [{"pattern": one} if isinstance(one, str) else one for one in patterns]
 
     def build(self) -> Process:
         """The step."""
-        known = hider(paths=self.paths, addresses=self.addresses)
-        own = [re.compile(pattern) for pattern in self.patterns]
-        known_hint = hint(paths=self.paths, addresses=self.addresses)
-        find = _finder([known_hint, *self.patterns])
+        asked = {name: getattr(self, name) for name in PRIVATE}
+        some = Fields(self.only, self.leave)
+        steps = [_hiding(ALL, **(asked if some.everything else {}))]
+        if any(asked.values()) and not some.everything:
+            steps.append(_hiding(some, secrets=False, **asked))
+        if self.patterns:
+            steps.append(replacing(self.patterns, some))
+        return compose(steps)
 
-        def hide(text: str) -> str:
-            text = known(text)
-            for pattern in own:
-                text = pattern.sub(MASK, text)
-            return text
 
-        def redact(batch: Batch) -> Batch:
-            names = [name for name in READ if batch[name].null_count < len(batch)]
-            if not own:  # whose expressions may care where a value begins
-                names = _suspects(batch, names, known_hint)
-            for name in names:
-                mask = pc.fill_null(find(flat(batch[name])), fill_value=False)
-                if pc.any(mask).as_py():
-                    texts = batch[name].filter(mask).to_pylist()
-                    hide_here = {"attributes": _hide_in_json, "id": _hide_in_id}.get(name, _hide_in_text)
-                    hidden = [hide_here(text, hide) for text in texts]
-                    if hidden != texts:
-                        batch = replaced(batch, name, mask, hidden)
-            return batch
+def _hiding(fields: Fields, **switches: bool) -> Process:
+    """What is built in. Secrets are always looked for in all fields."""
+    hide, suspicious = hider(**switches), hint(**switches)
+    columns = fields.columns()
+    in_json = _hide_in_json if fields.everything else partial(_hide_below, fields)
+    special = {"attributes": in_json, "id": _hide_in_id}
 
-        return redact
+    def redact(batch: Batch) -> Batch:
+        names = [name for name in columns if batch[name].null_count < len(batch)]
+        for name in _suspects(batch, names, suspicious):
+            mask = pc.fill_null(pc.match_substring_regex(flat(batch[name]), suspicious), _NO)
+            if mask.true_count:
+                texts = batch[name].filter(mask).to_pylist()
+                hidden = [special.get(name, _hide_in_text)(text, hide) for text in texts]
+                if hidden != texts:
+                    batch = replaced(batch, name, mask, hidden)
+        return batch
+
+    return redact
 
 
 def _suspects(batch: Batch, names: list[str], known_hint: str) -> list[str]:
@@ -92,20 +112,6 @@ def _suspects(batch: Batch, names: list[str], known_hint: str) -> list[str]:
 def redact_text(text: str, *, paths: bool = True, addresses: bool = True) -> str:
     """One text as it may leave the house."""
     return hider(paths=paths, addresses=addresses)(text)
-
-
-def _finder(patterns: list[str]) -> Callable[[Any], Any]:
-    """A function from a column to a mask of the values that need a look."""
-    together = "|".join(f"(?:{pattern})" for pattern in patterns)
-    try:
-        pc.match_substring_regex(pa.array([""]), together)
-    except pa.ArrowInvalid:
-        together = "(?s)."  # then all but the empty ones
-
-    def find(texts: pa.Array) -> pa.Array:
-        return pc.match_substring_regex(texts, together)
-
-    return find
 
 
 def _hide_in_text(text: str, hide: Callable[[str], str]) -> str:
@@ -123,6 +129,14 @@ def _hide_in_json(text: str, hide: Callable[[str], str]) -> str:
         return msgspec.json.encode(_hide_within(msgspec.json.decode(text), hide)).decode()
     except _JSON_ERRORS:
         return hide(text)
+
+
+def _hide_below(fields: Fields, text: str, hide: Callable[[str], str]) -> str:
+    """Only what the fields have."""
+    try:
+        return msgspec.json.encode(mapped(msgspec.json.decode(text), hide, fields)).decode()
+    except _JSON_ERRORS:
+        return text
 
 
 def _hide_within(value: Any, hide: Callable[[str], str]) -> Any:

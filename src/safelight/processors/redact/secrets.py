@@ -9,7 +9,6 @@ An address keeps its host, an assignment its name, so that the reader still sees
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 MASK: Final = "[REDACTED]"
@@ -147,21 +146,6 @@ _SECRETS: Final = (
     _Secret(("ltai",), re.compile(_START + r"LTAI[A-Za-z0-9]{12,30}(?![A-Za-z0-9])")),
 )
 
-HOME_HINT: Final = r"/home/|/root|[\\/][uU][sS][eE][rR][sS]|Documents and Settings"
-_HOME: Final = re.compile(
-    r"(?<![\w.])(?:/home/[^/\s\"':]+|/Users/[^/\s\"':]+|/root\b)"
-    r"|(?<!\w)[A-Za-z]:(?:\\{1,2}|/)(?:Users|Documents and Settings)(?:\\{1,2}|/)[^\\/\"':\n]+",
-    re.IGNORECASE,
-)
-
-PRIVATE_HINT: Final = r"(?:10|172|192|169|100)\.[0-9]+\.|[fF][c-eC-E][0-9a-fA-F][0-9a-fA-F]:"
-_PRIVATE: Final = re.compile(
-    r"(?<![\w.])(?:10(?:\.\d{1,3}){3}|172\.(?:1[6-9]|2\d|3[01])(?:\.\d{1,3}){2}|192\.168(?:\.\d{1,3}){2}"
-    r"|169\.254(?:\.\d{1,3}){2}|100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])(?:\.\d{1,3}){2})(?![\w]|\.\d)"
-    r"|(?<![\w:])(?:f[cd][0-9a-f]{2}|fe[89ab][0-9a-f])(?::[0-9a-f]{0,4}){2,7}(?![\w:])",
-    re.IGNORECASE,
-)
-
 
 def hide_secrets(text: str) -> str:
     """The text without keys, tokens, passwords, webhook addresses and private keys."""
@@ -172,16 +156,6 @@ def hide_secrets(text: str) -> str:
     return text
 
 
-def hide_homes(text: str) -> str:
-    """Home directories as `~`: they carry people's names."""
-    return _HOME.sub("~", text)
-
-
-def hide_addresses(text: str) -> str:
-    """Addresses of private networks (RFC 1918, 3927, 4193, 6598) as `[private address]`."""
-    return _PRIVATE.sub("[private address]", text)
-
-
 def is_secret_name(name: str) -> bool:
     """Whether a value of this name is a secret whatever it looks like."""
     return _SECRET_NAME.search(name) is not None
@@ -190,20 +164,3 @@ def is_secret_name(name: str) -> bool:
 def is_secret_flag(text: str) -> bool:
     """Whether the next word of a command line is a secret, as after `--password`."""
     return _SECRET_FLAG.match(text) is not None
-
-
-def hider(*, paths: bool, addresses: bool) -> Callable[[str], str]:
-    """Everything that is to be hidden, as one function."""
-    steps = [hide_secrets, *([hide_homes] if paths else []), *([hide_addresses] if addresses else [])]
-
-    def hide(text: str) -> str:
-        for step in steps:
-            text = step(text)
-        return text
-
-    return hide
-
-
-def hint(*, paths: bool, addresses: bool) -> str:
-    """The expression for RE2 that goes with `hider`."""
-    return "|".join([HINT, *([HOME_HINT] if paths else []), *([PRIVATE_HINT] if addresses else [])])

@@ -1,4 +1,4 @@
-"""`/arrivals`: raw lines with their positions, as `safelight ingest` sends them to the server that owns the data.
+"""`/arrivals`: what our own processes hand over: `safelight ingest` raw lines and their positions, an agent its events.
 
 Raw Starlette routes: validating a body that is Arrow already would only cost.
 """
@@ -13,10 +13,12 @@ from starlette.routing import Route
 
 from ...arrivals import MEDIA_TYPE, Consignment
 from ...errors import InputError, SafelightError
+from ...sources.bodies import Bodies, Refused
+from ...sources.inbox import Busy
 from ..reply import Json, language_of, problem, problem_of, refusal
 
-MOST_BYTES: Final = 64 * 1024 * 1024
-"""A larger body is refused (413): a sender's part is 4 MB of lines and what it adds to them."""
+_BODIES: Final = Bodies()
+"""A body has at most 64 MB, as sent and decompressed; all of them together 192 MB."""
 
 
 async def take(request: Request) -> Response:
@@ -25,12 +27,15 @@ async def take(request: Request) -> Response:
     try:
         if request.headers.get("content-type") != MEDIA_TYPE:
             raise InputError("web.not_arrow", expected=MEDIA_TYPE)
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MOST_BYTES:
-                return refusal("web.too_large", 413, language_of(request), limit=MOST_BYTES >> 20)
-        return Json(await app.receive(Consignment.parse(bytes(body))))
+        async with _BODIES.read(request, lambda _: None) as body:
+            consignment = await _BODIES.work(Consignment.parse, body, size=len(body))
+            return Json(await app.receive(consignment))
+    except Refused as error:
+        return refusal(error.key, error.status, language_of(request), **error.values)
+    except Busy as error:
+        answer = refusal(error.key, 503, language_of(request), **error.values)
+        answer.headers["Retry-After"] = f"{error.after_s:g}"
+        return answer
     except SafelightError as error:
         return problem(problem_of(error, language_of(request)))
 
