@@ -43,6 +43,7 @@ type = "redact"
 [[sinks]]
 type = "file"
 path = "{out}"
+size = "100GB"
 flush_interval = "1s"
 """
 

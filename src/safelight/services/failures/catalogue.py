@@ -13,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Final, Literal, get_args
 
+from .literal import words
+
 Scope = Literal["node", "host", "subject"]
 """What one group of a family is about: the node that failed, the machine, or a thing that is named."""
 
@@ -31,6 +33,8 @@ class Sign:
     node: re.Pattern[str] | None = None
     subject: str = ""
     """What the group is about, where the message does not say."""
+    words: tuple[str, ...] = ()
+    """In small letters; a message that fits `text` contains one of them. None when nothing is sure."""
 
     @property
     def names_alone(self) -> frozenset[str]:
@@ -92,4 +96,4 @@ def _signs(written: Iterable[Mapping[str, Any]]) -> Iterable[Sign]:
             raise ValueError("not a sign", sign)
         patterns = {key: re.compile(sign[key], _FLAGS) for key in ("text", "frame", "node") if key in sign}
         events, types = (frozenset(sign.get(key, ())) for key in ("events", "types"))
-        yield Sign(events, types, subject=sign.get("subject", ""), **patterns)
+        yield Sign(events, types, subject=sign.get("subject", ""), words=words(sign.get("text", "")), **patterns)

@@ -70,7 +70,10 @@ def plain(said: str) -> str:
 @lru_cache(maxsize=512)
 def _by_text(kind: str, said: str, node: str, place: str | None) -> tuple[Family, str] | None:
     """The first family of which a sign fits, and its subject. A failure seldom comes alone, so it is remembered."""
+    lowered = said.lower()
     for family, sign in by_text():
+        if sign.words and not any(word in lowered for word in sign.words):
+            continue
         if sign.types and kind and kind not in sign.types:
             continue
         if (sign.node and not sign.node.search(node)) or (sign.frame and not sign.frame.search(place or "")):
