@@ -147,8 +147,8 @@ def test_the_configuration_runs_as_it_is_written(home, secrets):
     """But for the ports, which may be taken; nothing that it names is here to answer."""
     text = AS_WRITTEN.replace("24224", str(free_port())).replace("9000", str(free_port()))
     with lasting(home, text, **secrets) as server:
+        server.until_sink("elasticsearch", lambda sink: sink["queue"]["capacity_bytes"])  # its queue is open
         found = server.now.get("/pipeline")
-        server.until_sink("elasticsearch", lambda sink: sink["state"] in {"idle", "retrying"})
         assert server.now.get("/status")["problems"] == []
     types = [source["type"] for source in found["sources"]]
     assert {"file", "comfyui", "forward"} <= set(types)
@@ -268,6 +268,7 @@ class Service:
         subprocess.run(["gzip", str(oldest)], check=True)
 
 
+@pytest.mark.timeout(300)
 def test_every_line_of_a_rotated_log_is_there_once_however_often_the_server_is_killed(tmp_path):
     service = Service(tmp_path / "log")
     config = NO_SPOOL + (
