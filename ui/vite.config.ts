@@ -1,15 +1,23 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig, type Plugin } from 'vite'
 
+/** Words that only one page says: it fetches them, the first load of the others goes without. */
+const APART = 'ui.pipeline.'
+
 /** The catalogues serve the server and the command line too: the page ships its own words only. */
 function ownWordsOnly(): Plugin {
   return {
     name: 'own-words-only',
     enforce: 'pre',
     transform(code, id) {
-      if (!/\/locales\/[\w-]+\.json$/.test(id)) return null
+      const catalogue = /\/locales\/[\w-]+\.json(\?apart)?$/.exec(id)
+      if (!catalogue) return null
+      const apart = catalogue[1] !== undefined
       const words = Object.entries(JSON.parse(code) as Record<string, string>)
-      return { code: JSON.stringify(Object.fromEntries(words.filter(([key]) => key.startsWith('ui.')))), map: null }
+      const ours = words.filter(([key]) => key.startsWith('ui.') && key.startsWith(APART) === apart)
+      const json = JSON.stringify(Object.fromEntries(ours))
+      // With a query it is JSON no longer to the bundler, which goes by the end of the name.
+      return apart ? { code: `export default ${json}`, map: null, moduleType: 'js' } : { code: json, map: null }
     },
   }
 }

@@ -35,6 +35,8 @@ ROW_FAULTS: Final = frozenset({6, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 131, 
 """Codes that are said of a value in a row: it cannot be parsed or converted, is out of range, or breaks a constraint
 (https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp). Every other one may change: memory
 (241), too many parts (252) or queries (202), time-outs (159, 209), a read-only table (242), rights, a missing table."""
+SIGNS: Final = "x-clickhouse-"
+"""How headers begin that ClickHouse puts on every answer (https://clickhouse.com/docs/interfaces/http)."""
 MOST_HALVINGS: Final = 200
 """Of one batch, to find the rows at fault; beyond that the fault is not that of some rows."""
 _FEW_VALUES: Final = frozenset(
@@ -147,6 +149,8 @@ class _Writer:
             return self._objection(answer)
         if not answer.is_success or _code(answer):
             raise self._objection(answer)
+        if not any(name.startswith(SIGNS) for name in answer.headers):
+            raise SinkError("sinks.web.not_ours", url=self._sink.url, answer=answer.text[:ANSWER_MAX])
         return None
 
     async def _ask(self, query: str) -> httpx.Response:

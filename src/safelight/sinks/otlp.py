@@ -13,8 +13,8 @@ import httpx
 from pydantic import SecretStr
 
 from ..batch import Batch
-from ..errors import SinkRefused
-from ..wire.otlp import PROTOBUF
+from ..errors import SinkError, SinkRefused
+from ..wire.otlp import JSON, PROTOBUF
 from ..wire.otlp.export import request
 from . import Connection, Refusal
 from .web import ANSWER_MAX, HttpUrl, WebSink, objection, unreachable
@@ -62,6 +62,8 @@ class _Exporter:
         except httpx.HTTPError as error:
             raise unreachable(self._url, error) from error
         match answer.status_code:
+            case 200 if not _is_a_yes(answer):
+                raise SinkError("sinks.web.not_ours", url=self._url, answer=_said(answer.content))
             case 200:
                 return _refused(answer.content, len(batch))
             case 413 if len(batch) > 1:
@@ -90,6 +92,12 @@ class _Exporter:
 def shifted(row: int | None, by: int) -> int | None:
     """The row of a part within the whole."""
     return None if row is None else row + by
+
+
+def _is_a_yes(answer: httpx.Response) -> bool:
+    """Empty, or in a type of the protocol: a page that some proxy shows is neither."""
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return not answer.content or kind in {PROTOBUF, JSON}
 
 
 def _said(answer: bytes) -> str:

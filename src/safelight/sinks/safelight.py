@@ -28,6 +28,8 @@ from .once import key_of
 from .web import ANSWER_MAX, HttpUrl, WebSink, objection, unreachable
 
 PATH: Final = "/api/v1/arrivals"
+OURS: Final = "urn:safelight:"
+"""How the problems of a Safelight are called; a refusal without it is somebody else's."""
 LEVEL: Final = 1
 """Of zstd."""
 
@@ -113,14 +115,25 @@ class _Sender:
             answer = await self._client.post(PATH, content=packed, headers=headers)
         except httpx.HTTPError as error:
             raise unreachable(self._sink.url, error) from error
-        if answer.is_success:
-            return None
         told = " ".join(answer.text.split())[:ANSWER_MAX]
+        if answer.is_success:
+            if not _is_a_yes(answer):  # a proxy's page, a wrong tunnel: nobody has the events
+                raise SinkError("sinks.safelight.not_ours", url=self._sink.url, status=answer.status_code, answer=told)
+            return None
         if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return SinkError("sinks.safelight.too_large", answer=told)
-        if answer.status_code == httpx.codes.BAD_REQUEST:
+        if answer.status_code == httpx.codes.BAD_REQUEST and OURS in answer.text:
             raise SinkRefused("sinks.safelight.refused", url=self._sink.url, answer=told)
         raise objection(answer.status_code, answer.headers, answer.text, self._sink.url)
 
     def _body(self, batch: Batch, batch_id: str) -> bytes:
         return Consignment.understood(batch, self._agent, f"{self._agent}.{key_of(batch, batch_id)}").dump()
+
+
+def _is_a_yes(answer: httpx.Response) -> bool:
+    """Whether it says how many events the batch became, as only a Safelight does."""
+    try:
+        said = answer.json()
+    except ValueError:
+        return False
+    return isinstance(said, dict) and isinstance(said.get("events"), int)

@@ -40,7 +40,7 @@ class Server(Provider):
         if self.faulty & {row["id"] for row in rows}:
             return said(117, "DB::Exception: INCORRECT_DATA")
         self.stored.setdefault(request.query["insert_deduplication_token"], rows)
-        return Answer()
+        return Answer(headers={"X-ClickHouse-Summary": "{}"})
 
     @property
     def inserts(self):
@@ -188,3 +188,9 @@ def test_what_is_absent_is_empty_and_times_are_never_the_year_1970():
 def test_a_setting_that_cannot_work_is_refused(given, said):
     with pytest.raises(ValidationError, match=said):
         Clickhouse(**given)
+
+
+def test_a_page_of_somebody_else_is_no_yes(server):
+    server.answers(Answer(body=server.columns), Answer(body=b"<html>Please sign in</html>"))
+    with pytest.raises(SinkError, match="not what was expected"):
+        send(Clickhouse(url=server.url, create=False), events(1))

@@ -18,6 +18,9 @@ from support.providers import Answer, Provider
 class Collector(Provider):
     path = ""
 
+    def judge(self, request):
+        return Answer(body=b"")
+
 
 @pytest.fixture
 def collector():
@@ -61,7 +64,7 @@ def partly(count):
     answer = ExportLogsServiceResponse()
     answer.partial_success.rejected_log_records = count
     answer.partial_success.error_message = "too old"
-    return Answer(body=answer.SerializeToString())
+    return Answer(body=answer.SerializeToString(), headers={"Content-Type": "application/x-protobuf"})
 
 
 def test_what_is_rejected_is_told_also_where_nobody_says_which(collector):
@@ -74,8 +77,14 @@ def test_what_is_rejected_is_told_also_where_nobody_says_which(collector):
 
 
 def test_an_answer_of_another_kind_is_still_a_yes(collector):
-    collector.answers(Answer(body=b'{"partialSuccess":{}}'))
+    collector.answers(Answer(body=b'{"partialSuccess":{}}', headers={"Content-Type": "application/json"}))
     assert send(collector) == []
+
+
+def test_a_page_of_somebody_else_is_no_yes(collector):
+    collector.answers(Answer(body=b"<html>Please sign in</html>", headers={"Content-Type": "text/html"}))
+    with pytest.raises(SinkError, match="not what was expected"):
+        send(collector)
 
 
 def test_too_large_a_request_is_sent_in_halves(collector):
@@ -86,7 +95,8 @@ def test_too_large_a_request_is_sent_in_halves(collector):
 
 @pytest.mark.parametrize("status", [400, 413, 422])
 def test_of_a_batch_in_halves_only_what_is_refused_is_refused(collector, status):
-    collector.answers(Answer(status=413), Answer(), Answer(status=413), Answer(status=status), Answer())
+    yes = collector.judge(None)
+    collector.answers(Answer(status=413), yes, Answer(status=413), Answer(status=status), yes)
     (refusal,) = send(collector, batch(4))
     assert refusal.row == 2
     assert str(status) in refusal.reason

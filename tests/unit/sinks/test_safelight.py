@@ -19,10 +19,17 @@ from support.providers import Answer, Provider
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
+YES = Answer.of({"events": 1, "not_understood": 0})
+UNREADABLE = Answer(400, b'{"type": "urn:safelight:web.not_a_consignment", "detail": "no"}')
+
+
 class Server(Provider):
     """Takes consignments."""
 
     path = ""
+
+    def judge(self, request):
+        return YES
 
     def consignments(self):
         return [Consignment.parse(unpacked(request.body)) for request in self.accepted()]
@@ -111,7 +118,7 @@ def test_a_wrong_token_is_an_error_that_somebody_can_put_right(server):
 
 
 def test_what_the_server_cannot_read_is_for_the_dead_letters(server):
-    server.answers(Answer(400, b"no"))
+    server.answers(UNREADABLE)
     with pytest.raises(SinkRefused, match="same version"):
         send(Safelight(url=server.url), events(1))
 
@@ -125,13 +132,13 @@ def test_a_batch_that_is_too_large_is_sent_in_halves_under_ids_of_their_own(serv
 
 
 def test_an_event_that_is_too_large_by_itself_is_refused_alone(server):
-    server.answers(Answer(413), Answer(200), Answer(413))
+    server.answers(Answer(413), YES, Answer(413))
     refusals = send(Safelight(url=server.url), events(2))
     assert [refusal.row for refusal in refusals] == [1]
 
 
 def test_of_a_batch_in_halves_only_what_cannot_be_read_is_refused(server):
-    server.answers(Answer(413), Answer(200), Answer(400))
+    server.answers(Answer(413), YES, UNREADABLE)
     refusals = send(Safelight(url=server.url), events(4))
     assert [refusal.row for refusal in refusals] == [2, 3]
 
@@ -148,3 +155,15 @@ def test_a_server_that_is_not_there_is_an_error_for_now():
         url = gone.url
     with pytest.raises(SinkError, match="does not answer"):
         send(Safelight(url=url), events(1))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [Answer(200, b"<html>Please sign in</html>"), Answer(200, b"{}"), Answer(204), Answer(400, b"unsupported path")],
+    ids=["a page", "another service", "nothing", "a refusal of another"],
+)
+def test_who_is_no_safelight_has_not_got_the_events(server, answer):
+    server.answers(answer)
+    with pytest.raises(SinkError, match="Check the address") as caught:
+        send(Safelight(url=server.url), events(1))
+    assert not isinstance(caught.value, SinkRefused)

@@ -15,11 +15,23 @@ const load: Record<Language, () => Promise<{ default: Words }>> = {
   en: (): Promise<{ default: Record<Ours<typeof zh>, string> }> => import('../../../src/safelight/locales/en.json'),
   'zh-CN': (): Promise<{ default: Record<Ours<typeof en>, string> }> => import('../../../src/safelight/locales/zh-CN.json'),
 }
+const loadApart: Record<Language, () => Promise<{ default: Partial<Words> }>> = {
+  en: () => import('../../../src/safelight/locales/en.json?apart'),
+  'zh-CN': () => import('../../../src/safelight/locales/zh-CN.json?apart'),
+}
 const words: Partial<Record<Language, Words>> = {}
+let all = false
 
 /** Have the words of a language at hand: before the first one is said, and before the language changes. */
 export async function learn(language: Language): Promise<void> {
-  words[language] ??= (await load[language]()).default
+  const [common, apart] = await Promise.all([load[language](), all ? loadApart[language]() : undefined])
+  words[language] = { ...common.default, ...apart?.default }
+}
+
+/** The words that are kept apart too, from now on: see `vite.config.ts`. */
+export async function learnAll(): Promise<void> {
+  all = true
+  await learn(prefs.language)
 }
 
 /** The page in the other language. */

@@ -1,7 +1,7 @@
 /** The pages. One more line here is one more page in the router; those with an icon also stand in the sidebar and the phone's bar. */
 import type { Component } from 'svelte'
 import type { IconName } from './icons'
-import type { Key } from './i18n'
+import { learnAll, type Key } from './i18n'
 import { ALERTS_KEYS, ERRORS_KEYS, LOGS_KEYS, OVERVIEW_KEYS, RUN_KEYS, RUNS_KEYS, type Shortcut } from './shortcuts'
 
 export interface PageEntry {
@@ -17,6 +17,11 @@ export interface PageEntry {
   load: () => Promise<{ default: Component }>
 }
 
+async function settings(): Promise<{ default: Component }> {
+  const [page] = await Promise.all([import('../pages/Settings.svelte'), learnAll()])
+  return page
+}
+
 export const pages: readonly PageEntry[] = [
   { path: '/', name: 'ui.nav.overview', icon: 'overview', keys: OVERVIEW_KEYS, load: () => import('../pages/Overview.svelte') },
   { path: '/runs', name: 'ui.nav.runs', icon: 'run', keys: RUNS_KEYS, load: () => import('../pages/Runs.svelte') },
@@ -26,8 +31,8 @@ export const pages: readonly PageEntry[] = [
   { path: '/alerts', name: 'ui.nav.alerts', icon: 'bell', keys: ALERTS_KEYS, load: () => import('../pages/Alerts.svelte') },
   { path: '/alerts/:id', name: 'ui.nav.alert', under: '/alerts', keys: [], load: () => import('../pages/Alert.svelte') },
   { path: '/logs', name: 'ui.nav.logs', icon: 'logs', keys: LOGS_KEYS, load: () => import('../pages/Logs.svelte') },
-  { path: '/settings', name: 'ui.nav.settings', icon: 'rules', tucked: true, keys: [], load: () => import('../pages/Settings.svelte') },
-  { path: '/settings/pipeline', name: 'ui.pipeline.title', under: '/settings', keys: [], load: () => import('../pages/Settings.svelte') },
+  { path: '/settings', name: 'ui.nav.settings', icon: 'rules', tucked: true, keys: [], load: settings },
+  { path: '/settings/pipeline', name: 'ui.nav.pipeline', under: '/settings', keys: [], load: settings },
 ]
 
 /** The parameters of a path that a pattern fits, decoded; null where it does not. A slash at the end does not matter. */

@@ -1,5 +1,6 @@
 /** Tests speak both languages at once. */
-import { learn } from './i18n'
+import { learn, learnAll } from './i18n'
 
+await learnAll()
 await learn('en')
 await learn('zh-CN')
