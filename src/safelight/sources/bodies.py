@@ -8,6 +8,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import anyio
@@ -32,6 +33,7 @@ _PIECE_BYTES: Final = 1024  # decompressed in one go: at most 256 blocks of zstd
 _THREADS: Final = 2  # at the same time: each may have a whole body in hand
 
 Made = TypeVar("Made")
+Compressed = bytes | bytearray
 
 
 class Refused(SafelightError):
@@ -72,7 +74,9 @@ class Bodies:
                 held += len(chunk)
                 self._in_hand += len(chunk)
             if not coding:
-                yield bytes(body)
+                whole = bytes(body)
+                body = bytearray()  # else it would be there twice for as long as the block takes
+                yield whole
                 return
             # Also a small one: it may become a large one.
             decoded = await self.work(decompressed, body, coding, size=MOST_BYTES)
@@ -120,7 +124,7 @@ def decompressed(body: bytes | bytearray, coding: str, limit: int = MOST_BYTES) 
     found: list[bytes] = []
     size = 0
     try:
-        for piece in _pieces(memoryview(body), _DECODERS[coding]):
+        for piece in _pieces(memoryview(body), _DECODERS[coding](body)):
             size += len(piece)
             if size > limit:
                 raise _too_large()
@@ -130,32 +134,37 @@ def decompressed(body: bytes | bytearray, coding: str, limit: int = MOST_BYTES) 
     return b"".join(found)
 
 
-def _pieces(body: memoryview, decoder_for: Callable[[memoryview], Any]) -> Iterator[bytes]:
+def _pieces(body: memoryview, new_decoder: Callable[[], Any]) -> Iterator[bytes]:
     """Decompressed, one member or frame after another, as `cat a.gz b.gz` makes them."""
-    decoder = decoder_for(body)
+    decoder = new_decoder()
     for at in range(0, len(body), _PIECE_BYTES):
         left = bytes(body[at : at + _PIECE_BYTES])
         while left:
             if decoder.eof:
-                decoder = decoder_for(body)
+                decoder = new_decoder()
             yield decoder.decompress(left)
             left = decoder.unused_data if decoder.eof else b""
     if body and not decoder.eof:
         raise EOFError("cut off")
 
 
-def _gzip(_: memoryview) -> Any:
-    return zlib.decompressobj(16 + zlib.MAX_WBITS)
+def _gzip(_: Compressed) -> Callable[[], Any]:
+    return partial(zlib.decompressobj, 16 + zlib.MAX_WBITS)
 
 
-def _deflate(body: memoryview) -> Any:
+def _deflate(body: Compressed) -> Callable[[], Any]:
     """In its zlib wrapping (RFC 1950 §2.2), as it should be, or without, as some send it (RFC 9110 §8.4.1.2)."""
     wrapped = len(body) > 1 and body[0] & 0x0F == 8 and (body[0] << 8 | body[1]) % 31 == 0
-    return zlib.decompressobj(zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
+    return partial(zlib.decompressobj, zlib.MAX_WBITS if wrapped else -zlib.MAX_WBITS)
 
 
-def _zstd(_: memoryview) -> Any:
-    return zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj()
+def _zstd(_: Compressed) -> Callable[[], Any]:
+    """One decompressor for all frames: a new one takes 10 us, and 64 MB may be 7 million frames."""
+    return zstandard.ZstdDecompressor(max_window_size=WINDOW_BYTES).decompressobj
 
 
-_DECODERS: Final[dict[str, Callable[[memoryview], Any]]] = {"gzip": _gzip, "deflate": _deflate, "zstd": _zstd}
+_DECODERS: Final[dict[str, Callable[[Compressed], Callable[[], Any]]]] = {
+    "gzip": _gzip,
+    "deflate": _deflate,
+    "zstd": _zstd,
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -22,6 +23,7 @@ _ID: Final = "c2FmZWxpZ2h0LW5vZGU"  # looks like theirs, and means `safelight-no
 _COMPATIBLE: Final = re.compile(r"application/vnd\.elasticsearch\+(?:json|x-ndjson)\s*;\s*compatible-with\s*=\s*(\d+)")
 _ABSENT: Final = object()
 _MOST_PATHS: Final = 32
+_MOST_NAMES: Final = 32
 
 THINGS: Final = (
     *("_index_template", "_component_template", "_template", "_ilm", "_ingest", "_data_stream", "_alias", "_nodes"),
@@ -116,15 +118,21 @@ def filtered(content: Any, filter_path: str) -> Any:
     """What the paths name, such as `errors,items.*.error`; `*` is any name, `**` any number of them, and what `-` leads
     is left out (https://www.elastic.co/docs/reference/elasticsearch/rest-apis/common-options#common-options-response-filtering).
     """
-    paths = filter_path.split(",")[:_MOST_PATHS]
-    kept = tuple(tuple(path.split(".")) for path in paths if not path.startswith("-"))
-    left_out = tuple(tuple(path[1:].split(".")) for path in paths if path.startswith("-"))
+    paths = filter_path.split(",", _MOST_PATHS)[:_MOST_PATHS]
+    kept = tuple(_path(path) for path in paths if not path.startswith("-"))
+    left_out = tuple(_path(path[1:]) for path in paths if path.startswith("-"))
     found = _kept(content, kept) if kept else content
     found = _without(found, left_out) if left_out else found
     return {} if found is _ABSENT else found
 
 
 Paths = tuple[tuple[str, ...], ...]
+
+
+def _path(written: str) -> tuple[str, ...]:
+    """The names of a path; `**` after `**` says nothing new, and nothing here is as deep as a path can be long."""
+    names = written.split(".", _MOST_NAMES)[:_MOST_NAMES]
+    return tuple(name for before, name in pairwise(["", *names]) if not before == name == "**")
 
 
 def _kept(content: Any, paths: Paths) -> Any:
@@ -171,4 +179,14 @@ def _steps(paths: Paths, name: str) -> Iterable[tuple[str, ...]]:
 
 
 def _matches(pattern: str, name: str) -> bool:
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), name) is not None
+    """Each piece is taken where it is first found: a regular expression would try them all."""
+    first, *others, last = pattern.split("*")
+    if not name.startswith(first):
+        return False
+    at = len(first)
+    for piece in others:
+        found = name.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return len(name) - at >= len(last) and name.endswith(last)

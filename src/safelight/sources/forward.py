@@ -8,14 +8,15 @@ again gives events of the same ids.
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from typing import Any, ClassVar, Final, Literal, Self
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
@@ -31,20 +32,19 @@ from ..wire.forward.handshake import PING_LIMIT, Doorkeeper
 from ..wire.forward.messages import Message, read
 from . import Arrival, Report
 from .heartbeat import heartbeat
-from .inbox import Busy, Inbox
+from .in_hand import InHand, Share
+from .inbox import Inbox
 from .listen import Address, Listen, Listener
 from .peers import HANDSHAKE_S, STALL_S, Peer, listening
+from .received import ROW_BYTES
 from .wrapped import names_time, unwrapped
 
 PARCEL_BYTES: Final = 4 * 1024 * 1024
 """What is made durable at a time: a large chunk in several steps, small ones together."""
+_THREADS: Final = 2  # of a source at the same time: what a message becomes takes many times its bytes
 THREAD_BYTES: Final = 64 * 1024
 """A larger message is taken apart in a thread of its own; 64 KB take some 5 ms."""
-UNFINISHED_BYTES: Final = 256 * 1024 * 1024
-"""Of messages that are not whole yet, of all senders together; who goes beyond it is sent away."""
-AGAIN_S: Final = 1.0
-"""After the inbox was full. Meanwhile nothing is read from that sender."""
-_ROW_BYTES: Final = 200
+_TURN: Final = 256  # messages of one sender before the others have theirs
 
 
 class Forward(Listener):
@@ -86,11 +86,11 @@ class Forward(Listener):
 
     async def arrivals(self, resume: Mapping[str, str], report: Report) -> AsyncGenerator[Arrival, None]:
         """What is sent, as it comes. There is no position to keep: a sender keeps what was not acknowledged."""
-        inbox, unfinished = Inbox(), Unfinished()
+        inbox, in_hand, threads = Inbox(), InHand(), anyio.CapacityLimiter(_THREADS)
 
         async def talk(peer: Peer) -> None:
-            with unfinished.of_one() as hold:
-                await _Session(self, peer, inbox, report).run(hold)
+            with in_hand.share() as share:
+                await _Session(self, peer, inbox, report, threads).run(share)
 
         async with (
             listening(self, talk, report) as address,
@@ -123,6 +123,17 @@ class Parcel:
     tags: list[str | None] = field(default_factory=list)
     size: int = 0
 
+    def add(self, lines: list[bytes], ids: list[str], tag: str | None) -> None:
+        """Lines of one message."""
+        self.lines += lines
+        self.ids += ids
+        self.tags += [tag] * len(lines)
+        self.size += sum(map(len, lines)) + ROW_BYTES * len(lines)
+
+    def cut(self, count: int) -> None:
+        """Keep only so many lines."""
+        del self.lines[count:], self.ids[count:], self.tags[count:]
+
     def batch(self, source: Forward) -> Batch:
         """As the pipeline wants it."""
         columns = {
@@ -153,7 +164,7 @@ def _line(entry: entries.Entry | entries.Broken, grammar: Grammar) -> bytes:
             record = {**record, "timestamp": time}
         return records.line(record)
     except (RecursionError, ValueError, TypeError) as error:
-        return records.flagged(entries.Broken(repr(entry.record)[: entries.KEPT], f"record cannot be kept: {error}"))
+        return records.unkept(entry.record, error)
 
 
 def prefix(message: Message) -> str:
@@ -165,35 +176,14 @@ def prefix(message: Message) -> str:
     return f"fwd-{seen.hexdigest()}"
 
 
-class Unfinished:
-    """How much the messages take that are not whole yet."""
-
-    def __init__(self) -> None:
-        self.total = 0
-
-    @contextmanager
-    def of_one(self) -> Iterator[Callable[[int], None]]:
-        """For one sender: a function to be told how much it has, which raises Malformed when it is too much."""
-        held = 0
-
-        def hold(size: int) -> None:
-            nonlocal held
-            self.total += size - held
-            held = size
-            if size and self.total > UNFINISHED_BYTES:
-                raise frames.Malformed("forward.too_much", why="too_large", limit=UNFINISHED_BYTES)
-
-        try:
-            yield hold
-        finally:
-            self.total -= held
-
-
 class _Session:
     """One connection: handshake, then messages, in their order."""
 
-    def __init__(self, source: Forward, peer: Peer, inbox: Inbox, report: Report) -> None:
+    def __init__(
+        self, source: Forward, peer: Peer, inbox: Inbox, report: Report, threads: anyio.CapacityLimiter
+    ) -> None:
         self._source = source
+        self._threads = threads
         self._peer = peer
         self._inbox = inbox
         self._report = report
@@ -201,8 +191,8 @@ class _Session:
         self._parcel = Parcel()
         self._acks: list[bytes] = []
 
-    async def run(self, hold: Callable[[int], None]) -> None:
-        """Until the peer leaves. `hold` is told how much of a message waits. Raises Malformed, TimeoutError."""
+    async def run(self, share: Share) -> None:
+        """Until the peer leaves. `share` is told how much it has in hand. Raises Malformed, TimeoutError."""
         framer = frames.Framer(self._source.message_limit)
         keeper = self._source.doorkeeper()
         if keeper is not None:
@@ -211,11 +201,17 @@ class _Session:
             if early is None:
                 return
             await self._take(framer.feed(early))
-        while data := await self._peer.receive(STALL_S if framer.pending else None):
+        while data := await self._more(framer.pending, share):
             self._report.took(len(data))
             messages = framer.feed(data)
-            hold(framer.pending)
+            share.holds(framer.pending, sum(map(len, messages)))
             await self._take(messages)
+            framer.check()
+            share.holds(framer.pending)
+
+    async def _more(self, pending: int, share: Share) -> bytes:
+        await share.room()
+        return await self._peer.receive(STALL_S if pending else None)
 
     async def _shake_hands(self, keeper: Doorkeeper) -> bytes | None:
         """What the peer sent after the handshake; None when it left. Raises Malformed when it was not let in."""
@@ -235,45 +231,55 @@ class _Session:
 
     async def _take(self, messages: list[bytes]) -> None:
         """Make what they hold durable, and acknowledge it."""
-        for data in messages:
-            message = read(data)
-            if message is None:
-                continue
-            if message.signal is not None:
-                self._report.refused(1, message.signal)
-            else:
-                await self._collect(message)
-            if message.chunk is not None:
-                self._acks.append(message.ack())
+        try:
+            for number, data in enumerate(messages, 1):
+                await self._one(read(data))
+                if not number % _TURN:
+                    await anyio.lowlevel.checkpoint()
+        except frames.Malformed:
+            await self._settle()  # what came before it
+            raise
         await self._settle()
+
+    async def _one(self, message: Message | None) -> None:
+        if message is None:
+            return
+        if message.signal is not None:
+            self._report.refused(1, message.signal)
+        else:
+            await self._collect(message)
+        if message.chunk is not None:
+            self._acks.append(message.ack())
 
     async def _collect(self, message: Message) -> None:
         parcels = lines(message, self._grammar, self._source.decompressed_limit)
         begins, tag, count = prefix(message), message.tag or self._source.tag, 0
-        threaded = len(message.run) > THREAD_BYTES
+        before = len(self._parcel.lines)
         while True:
-            some = await anyio.to_thread.run_sync(next, parcels, None) if threaded else next(parcels, None)
+            try:
+                some = await self._next(parcels, len(message.run))
+            except frames.Malformed:
+                if message.chunk is not None:  # it will be sent again
+                    self._parcel.cut(before)
+                raise
             if some is None:
                 return
-            self._parcel.lines += some
-            self._parcel.ids += [f"{begins}-{number}" for number in range(count, count + len(some))]
-            self._parcel.tags += [tag] * len(some)
-            self._parcel.size += sum(map(len, some)) + _ROW_BYTES * len(some)
+            self._parcel.add(some, [f"{begins}-{number}" for number in range(count, count + len(some))], tag)
             count += len(some)
             if self._parcel.size >= PARCEL_BYTES:
                 await self._settle()
+                before = 0
+
+    async def _next(self, parcels: Iterator[list[bytes]], size: int) -> list[bytes] | None:
+        if size <= THREAD_BYTES:
+            return next(parcels, None)
+        return await anyio.to_thread.run_sync(next, parcels, None, limiter=self._threads)
 
     async def _settle(self) -> None:
         """Wait until the parcel is durable, however long it takes: meanwhile nothing more is read from the peer."""
         parcel, self._parcel = self._parcel, Parcel()
-        batch = parcel.batch(self._source) if parcel.lines else None
-        while batch is not None:
-            try:
-                await self._inbox.put(batch, parcel.size)
-            except Busy:
-                await anyio.sleep(AGAIN_S)
-            else:
-                break
+        if parcel.lines:
+            await self._inbox.deliver(parcel.batch(self._source), parcel.size)
         self._peer.well()
         acks, self._acks = self._acks, []
         if acks:

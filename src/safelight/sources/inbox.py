@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ TOGETHER_BYTES: Final = 4 * 1024 * 1024
 PATIENCE_S: Final = 25.0
 """How long a sender waits until what it sent is durable, before it is told to come again. Below the 30 s after which
 most clients give up by themselves."""
+AGAIN_S: Final = 1.0
+"""Before another attempt for a sender that cannot be told to come again."""
 
 
 class Busy(SafelightError):
@@ -62,6 +65,18 @@ class Inbox:
         Before the first `arrivals` it waits for them. A sender that is cancelled or loses patience takes back what was
         not handed on yet.
         """
+        await self._put(batch, size, PATIENCE_S)
+
+    async def deliver(self, batch: Batch, size: int) -> None:
+        """The same for a sender that cannot be told to come again: return when the batch is durable, however long that
+        takes. It is handed on once, unless `arrivals` was closed over it."""
+        while True:
+            try:
+                return await self._put(batch, size, math.inf)
+            except Busy:
+                await anyio.sleep(AGAIN_S)
+
+    async def _put(self, batch: Batch, size: int, patience_s: float) -> None:
         if not len(batch):
             return
         if self._closed:
@@ -73,7 +88,7 @@ class Inbox:
         self._bytes += size
         self._news.set()
         try:
-            with anyio.move_on_after(PATIENCE_S):
+            with anyio.move_on_after(patience_s):
                 await parcel.settled.wait()
         finally:
             if parcel in self._waiting:

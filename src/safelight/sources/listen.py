@@ -19,7 +19,7 @@ from . import Source
 
 BACKLOG: Final = 256
 """Connections that may wait to be accepted."""
-_HIGHEST_PORT: Final = 65_535
+HIGHEST_PORT: Final = 65_535
 
 
 class Address(NamedTuple):
@@ -36,7 +36,7 @@ def _address(value: Any) -> Any:
     if isinstance(value, Address):
         return value
     host, _, port = str(value).rpartition(":")
-    if not host or not (port.isascii() and port.isdigit() and int(port) <= _HIGHEST_PORT):
+    if not host or not (port.isascii() and port.isdigit() and int(port) <= HIGHEST_PORT):
         raise WrongSetting("sources.not_an_address", given=value)
     return Address(host.strip("[]"), int(port))
 

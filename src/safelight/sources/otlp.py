@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, ClassVar, Literal
 
-import anyio.to_thread
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -15,9 +13,11 @@ from starlette.routing import Route
 from ..batch import Batch
 from ..errors import InputError, SafelightError
 from ..locales import nearest, text
+from ..wire.forward.records import line, unkept
 from ..wire.otlp import JSON, PROTOBUF, SIGNALS, Received, Signal, answer, failure, read
+from ..wire.otlp.records import TooMany
 from . import Report
-from .bodies import THREAD_BYTES, Refused
+from .bodies import Refused
 from .endpoint import Endpoint, headers_of, status_of
 from .received import MOST_RECORDS, received, size
 
@@ -48,12 +48,11 @@ class Otlp(Endpoint):
         media_type = _media_type(request)
         if request.headers.get("content-type", "").split(";")[0].strip().lower() not in {JSON, PROTOBUF}:
             raise Refused("otlp.media_type", 415, "media_type", known=f"{PROTOBUF}, {JSON}")
+        source, constants = self.origin(request), self.constants(request)
+        understand = partial(_understood, signal, media_type, source, constants)
         async with self.body(request) as body:
-            understand = partial(_understood, signal, body, media_type, self.origin(request), self.constants(request))
-            told = await anyio.to_thread.run_sync(understand) if len(body) > THREAD_BYTES else understand()
-            found, batch, weight = told
-            if len(batch):
-                await self.keep(batch, weight)
+            found, batch, weight = await self.apart(understand, body)
+        await self.keep(batch, weight)
         if found.rejected:
             report.refused(found.rejected, "rejected")
         language = nearest(request.headers.get("accept-language"))
@@ -68,14 +67,21 @@ def _media_type(request: Request) -> str:
 
 
 def _understood(
-    signal: Signal, body: bytes, media_type: str, source: str, constants: Mapping[str, str | None]
+    signal: Signal, media_type: str, source: str, constants: Mapping[str, str | None], body: bytes
 ) -> tuple[Received, Batch, int]:
     """What a request holds, as raw lines, and what they take in memory. Raises Refused."""
     try:
-        found = read(signal, body, media_type)
+        found = read(signal, body, media_type, MOST_RECORDS)
+    except TooMany as error:
+        raise Refused(error.key, 413, "too_large", **error.values) from error
     except InputError as error:
         raise Refused(error.key, 400, "malformed", **error.values) from error
-    if len(found.rows) > MOST_RECORDS:
-        raise Refused("sources.too_many_records", 413, "too_large", limit=MOST_RECORDS)
-    lines = [msgspec.json.encode(row) for row in found.rows]
+    lines = [_line(row) for row in found.rows]
     return found, received(lines, source, constants), size(lines)
+
+
+def _line(row: dict[str, Any]) -> bytes:
+    try:
+        return line(row)
+    except (RecursionError, ValueError, TypeError) as error:  # an attribute that is JSON, nested too deeply
+        return unkept(row, error)

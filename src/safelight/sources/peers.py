@@ -86,13 +86,14 @@ class _Doors:
     count: int = 0
 
     async def serve(self, listener: Any) -> None:
-        while True:
-            try:
-                await listener.serve(self._meet)
-            except* OSError as errors:
-                reason = errors.exceptions[0]
-                self.report.trouble(self.source.name, InputError("sources.cannot_accept", reason=reason))
-            await anyio.sleep(SOCKETS_AGAIN_S)
+        async with anyio.create_task_group() as talks:  # of its own: a failure to accept ends none of them
+            while True:
+                try:
+                    await listener.serve(self._meet, talks)
+                except* OSError as errors:
+                    reason = errors.exceptions[0]
+                    self.report.trouble(self.source.name, InputError("sources.cannot_accept", reason=reason))
+                await anyio.sleep(SOCKETS_AGAIN_S)
 
     async def _meet(self, stream: SocketStream) -> None:
         host = str(stream.extra(SocketAttribute.remote_address, ("", 0))[0])  # noqa: S610 - anyio's
@@ -114,10 +115,10 @@ class _Doors:
         self.report.reading(self.count)
 
     async def _talk(self, host: str, stream: SocketStream) -> None:
-        _keep_alive(stream)
         who = f"{self.source.name} < {host}"
         well = partial(self.report.recovered, who)
         try:
+            _keep_alive(stream)
             if self.context is None:
                 await self.talk(Peer(host, stream, well))
             else:
@@ -129,9 +130,12 @@ class _Doors:
         except (ssl.SSLError, anyio.BrokenResourceError, anyio.EndOfStream) as error:
             self._complain(who, "tls", InputError("sources.no_tls", reason=getattr(error, "reason", None) or error))
         except TimeoutError:
-            self._complain(who, "slow", InputError("sources.too_slow"))
+            self._complain(who, "slow", InputError("sources.peer_slow"))
         except SafelightError as error:
             self._complain(who, getattr(error, "why", "malformed"), error)
+        except Exception as error:  # noqa: BLE001 - whatever one sends, the others are still heard
+            reason = f"{type(error).__name__}: {error}"
+            self._complain(who, "failed", InputError("sources.peer_failed", reason=reason))
 
     def _complain(self, who: str, why: str, error: SafelightError) -> None:
         self.report.refused(1, why)

@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, ClassVar, Final, Literal, Self
 
 import anyio
+import anyio.lowlevel
 from pydantic import Field, PrivateAttr, model_validator
 
-from ..batch import Batch
 from ..errors import InputError
 from ..processors import WrongSetting
 from ..processors.parse.line import LINE_LIMIT
@@ -25,24 +26,23 @@ from ..services import profile
 from ..services.grammar import Grammar
 from ..services.times import zone_of
 from ..units import Size
-from ..wire.forward.records import line
-from ..wire.syslog import SEVERITIES, Framer, Message, parse
+from ..wire.forward.records import line, unkept
+from ..wire.syslog import SEVERITIES, Framer, Message, beginning, parse
 from . import Arrival, Report
-from .inbox import Busy, Inbox
+from .inbox import Inbox
 from .listen import Address, Listen, Listener
 from .peers import STALL_S, Peer, listening
-from .received import received
+from .received import ROW_BYTES, received
 from .received import size as weight
 from .wrapped import combined, understood, worse
 
 MESSAGE_LIMIT: Final = 64 * 1024
 """Bytes of a message; RFC 5424 §6.1 wants 2048 at least, rsyslog sends 8192."""
 UDP_QUEUE: Final = 8 * 1024 * 1024
-"""Bytes of datagrams that may wait to become durable."""
+"""Bytes of datagrams that may wait to become durable, with what each takes in memory besides."""
 RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 """What the kernel is asked to hold for us; it gives what `net.core.rmem_max` allows."""
-AGAIN_S: Final = 1.0
-"""After the inbox was full."""
+_TURN: Final = 1_000  # messages understood, 25 ms, before others have their turn
 
 Datagram = tuple[bytes, str]
 
@@ -106,13 +106,17 @@ class _Talk:
     async def over_tcp(self, peer: Peer) -> None:
         """One connection, in its order. Nothing more is read from it before what was read is durable."""
         framer = Framer(self._source.message_limit)
-        while data := await peer.receive(STALL_S if framer.pending else None):
-            cut = framer.cut
-            self._report.took(len(data))
-            await self._keep([(message, peer.host) for message in framer.feed(data)])
-            peer.well()
-            if framer.cut > cut:
-                self._report.refused(framer.cut - cut, "cut")
+        try:
+            while data := await peer.receive(STALL_S if framer.pending else None):
+                cut = framer.cut
+                self._report.took(len(data))
+                await self._keep([(message, peer.host) for message in framer.feed(data)])
+                peer.well()
+                if framer.cut > cut:
+                    self._report.refused(framer.cut - cut, "cut")
+        except (TimeoutError, ssl.SSLError):
+            await self._keep([(message, peer.host) for message in framer.rest()])
+            raise
         await self._keep([(message, peer.host) for message in framer.rest()])
 
     @asynccontextmanager
@@ -143,20 +147,19 @@ class _Talk:
         if not messages:
             return
         now = datetime.now(zone_of(self._source.timezone) or UTC)
-        lines = [self._line(message, host, now) for message, host in messages]
+        lines: list[bytes] = []
+        for begin in range(0, len(messages), _TURN):
+            lines += [self._line(message, host, now) for message, host in messages[begin : begin + _TURN]]
+            await anyio.lowlevel.checkpoint()
         source = self._source
         constants = {"service": source.service, "instance": source.instance, "tag": source.tag}
-        batch: Batch = received(lines, source.name, constants)
-        while True:
-            try:
-                await self._inbox.put(batch, weight(lines))
-            except Busy:
-                await anyio.sleep(AGAIN_S)
-            else:
-                return
+        await self._inbox.deliver(received(lines, source.name, constants), weight(lines))
 
     def _line(self, message: bytes, peer: str, now: datetime) -> bytes:
-        return line(record(parse(message, now), peer, self._grammar, named=self._source.service is not None))
+        try:
+            return line(record(parse(message, now), peer, self._grammar, named=self._source.service is not None))
+        except (RecursionError, ValueError, TypeError) as error:
+            return unkept(message.decode("utf-8", "replace"), error)
 
 
 class _Mailbox(asyncio.DatagramProtocol):
@@ -175,14 +178,14 @@ class _Mailbox(asyncio.DatagramProtocol):
             self._report.refused(1, "address")
         elif not data.strip(b"\r\n\0 "):
             self._report.refused(1, "empty")
-        elif self._bytes + len(data) > UDP_QUEUE:
+        elif self._bytes + len(data) + ROW_BYTES > UDP_QUEUE:
             self._report.refused(1, "queue_full")
         else:
-            limit = self._source.message_limit
-            if len(data) > limit:
+            if len(data) > self._source.message_limit:
                 self._report.refused(1, "cut")
-            self._waiting.append((data[:limit], addr[0]))
-            self._bytes += len(data)
+                data = beginning(data, self._source.message_limit)
+            self._waiting.append((data, addr[0]))
+            self._bytes += len(data) + ROW_BYTES
             self._news.set()
 
     async def take(self) -> list[Datagram]:

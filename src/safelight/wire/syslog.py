@@ -39,6 +39,8 @@ _TAG: Final = re.compile(r"(?!@cee:)(?P<app>[^\s:\[\]<>{}\"]{1,128})(?:\[(?P<pid
 _NAMES_ITSELF: Final = re.compile(r"[^\s:\[\]]+(?:\[[^\]\s]+\]:?|:)(?=\s|$)")
 _HOST: Final = re.compile(r"(?P<host>[A-Za-z0-9][\w.\-]*(?:%\w+)?|[0-9A-Fa-f:.]+) +")
 _DATA_NAME: Final = re.compile(r"[^ =\]\"]{1,128}")
+_NOTHING: Final = b"\r\n\0 "
+_LONGEST: Final = 3  # bytes of a UTF-8 character after its first
 _COUNT: Final = re.compile(rb"([1-9]\d{0,8}) ")
 
 
@@ -104,7 +106,9 @@ def _structured(text: str, at: int) -> tuple[dict[str, dict[str, Any]], int]:
             break
         element: dict[str, Any] = {}
         end = name.end()
-        while text.startswith(" ", end) and (key := _DATA_NAME.match(text, end + 1)) and text[key.end() :][:2] == '="':
+        while (
+            text.startswith(" ", end) and (key := _DATA_NAME.match(text, end + 1)) and text.startswith('="', key.end())
+        ):
             value, closed = _quoted(text, key.end() + 2)
             if closed is None:
                 return data, at
@@ -230,7 +234,9 @@ class Framer:
     def rest(self) -> list[bytes]:
         """What is left when the sender is gone: a last line without an end."""
         left, self._buffer = self._buffer, b""
-        return [left] if left.strip(b"\r\n\0 ") and not self._skipping else []
+        if count := _COUNT.match(left):
+            left = left[count.end() :]
+        return [left] if left.strip(_NOTHING) and not self._skipping else []
 
     def _one(self, buffer: bytes, at: int, messages: list[bytes]) -> int | None:
         """Take one message from here, and say where it ends; None when it is not whole."""
@@ -239,9 +245,13 @@ class Framer:
             kept = min(length, self._limit)
             if len(buffer) - count.end() < kept:
                 return None
-            messages.append(buffer[count.end() : count.end() + kept])
             self._skip = length - kept
             self.cut += self._skip > 0
+            message = buffer[count.end() : count.end() + kept]
+            if self._skip:
+                message = beginning(message, kept)
+            if message.strip(_NOTHING):
+                messages.append(message)
             return count.end() + kept
         end = buffer.find(b"\n", at)
         if end < 0:
@@ -260,8 +270,18 @@ class Framer:
         return end + 1
 
     def _long(self, line: bytes, messages: list[bytes]) -> None:
-        end = self._limit
-        while end and line[end] & 0xC0 == 0x80:  # never in the middle of a UTF-8 character (RFC 3629 §3)
-            end -= 1
-        messages.append(line[:end])
+        messages.append(beginning(line, self._limit))
         self.cut += 1
+
+
+def beginning(message: bytes, limit: int) -> bytes:
+    """At most so many bytes of it, and no part of a UTF-8 character at the end (RFC 3629 §3)."""
+    end = min(limit, len(message))
+    start = end
+    while start and end - start < _LONGEST and message[start - 1] & 0xC0 == 0x80:
+        start -= 1
+    if start and message[start - 1] >= 0xC0:  # where a character begins, of 2, 3 or 4 bytes
+        first = message[start - 1]
+        length = 2 + (first >= 0xE0) + (first >= 0xF0)
+        return message[: start - 1] if end - start + 1 < length else message[:end]
+    return message[:end]

@@ -196,6 +196,16 @@ async def test_an_answer_is_compatible_with_what_was_asked_for(elastic, number, 
     assert answer.json()["errors"] is False
 
 
+@pytest.mark.parametrize(
+    "asked",
+    ["*" * 60 + "x", "*a" * 30 + "x", ".".join(["**"] * 5_000), ".".join(["**", "x"] * 200)],
+    ids=["stars", "pieces", "any depth", "any depth between"],
+)
+def test_no_filter_path_takes_long_or_fails(asked):
+    content = {"minimum_index_compatibility_version" + "a" * 30: {"number": 1}}
+    assert filtered(content, asked) == (content if asked.endswith("**") else {})
+
+
 async def test_an_answer_may_be_filtered(elastic):
     sent = body({"index": {}}, {"a": 1}, {"delete": {"_id": "1"}})
     for asked, expected in {

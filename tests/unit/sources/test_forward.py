@@ -16,8 +16,9 @@ import msgpack
 import pytest
 from pydantic import ValidationError
 
-from safelight.sources import forward, peers
+from safelight.sources import forward, in_hand, peers
 from safelight.sources.forward import Forward
+from safelight.wire.forward import frames
 from safelight.wire.forward.handshake import Doorkeeper, Visitor
 from safelight.wire.forward.time import EventTime
 from support.forwarding import certificates
@@ -251,18 +252,75 @@ async def test_a_large_chunk_is_made_durable_in_parts_and_acknowledged_once():
     assert len(got.batches) > 1
 
 
-async def test_a_full_inbox_makes_a_sender_wait_and_loses_nothing(monkeypatch):
-    monkeypatch.setattr("safelight.sources.inbox.PATIENCE_S", 0.01)
-    monkeypatch.setattr(forward, "AGAIN_S", 0.01)
+async def test_while_nothing_can_be_stored_a_sender_waits_and_its_events_come_once(monkeypatch):
+    monkeypatch.setattr("safelight.sources.inbox.PATIENCE_S", 0.0)
     async with listening(source()) as got, await anyio.connect_tcp("127.0.0.1", got.port) as peer:
         got.hold()
         await peer.send(chunk([{"message": "held", "level": "INFO"}]))
         await got.until(lambda: got.bytes)
-        await anyio.sleep(0.1)
+        await anyio.wait_all_tasks_blocked()
         got.open.set()
         assert await answer(peer) == [{"ack": "Y2h1bms="}]
-    assert {event["message"] for event in got.events} == {"held"}
-    assert len({event["id"] for event in got.events}) == 1
+        await peer.send(chunk([{"message": "next", "level": "INFO"}]))
+        await answer(peer)
+    assert [event["message"] for event in got.events] == ["held", "next"]
+
+
+async def test_a_record_on_which_the_reader_fails_spoils_neither_its_chunk_nor_other_connections():
+    run = pack([AT, {"message": "good", "level": "INFO"}])
+    nested = {depth: b"\x92\x01\x81\xa1a" + b"\x91" * depth + b"\xc0" for depth in range(960, 1_020, 4)}
+    async with listening(source()) as got, await anyio.connect_tcp("127.0.0.1", got.port) as peer:
+        for depth, deep in nested.items():
+            await peer.send(pack(["t", run + deep + run, {"chunk": str(depth)}]))
+            assert await answer(peer) == [{"ack": str(depth)}]
+    assert [("parse_error" in event) for event in got.events] == [False, True, False] * len(nested)
+
+
+async def test_a_mistake_of_ours_ends_one_connection_and_is_told(monkeypatch):
+    def fail(*_):
+        raise RuntimeError("ours")
+
+    async with listening(source()) as got, await anyio.connect_tcp("127.0.0.1", got.port) as good:
+        with monkeypatch.context() as broken:
+            broken.setattr(forward, "read", fail)
+            async with await anyio.connect_tcp("127.0.0.1", got.port) as bad:
+                await bad.send(chunk([{"message": "x"}]))
+                await closed(bad)
+        await good.send(chunk([{"message": "well", "level": "INFO"}]))
+        assert await answer(good) == [{"ack": "Y2h1bms="}]
+    assert got.turned_away == {"failed": 1}
+    assert "RuntimeError: ours" in next(iter(got.troubles.values()))
+
+
+async def test_what_came_whole_before_a_mistake_is_kept():
+    good = chunk([{"message": "good", "level": "INFO"}], name=None)
+    damaged = pack(["t", gzip.compress(b"x")[:-9], {"compressed": "gzip"}])
+    for bad in (b"\xc1", damaged):
+        async with listening(source()) as got, await anyio.connect_tcp("127.0.0.1", got.port) as peer:
+            await peer.send(good + bad)
+            await closed(peer)
+            await got.got(1)
+        assert [event["message"] for event in got.events] == ["good"]
+        assert got.turned_away == {"malformed": 1}
+
+
+async def test_messages_that_wait_to_be_stored_count_and_make_others_wait(monkeypatch):
+    monkeypatch.setattr(in_hand, "IN_HAND_BYTES", 1_000)
+    everybody = in_hand.InHand()
+    with everybody.share() as first, everybody.share() as second:
+        first.holds(0, whole=2_000)
+        second.holds(10)
+        with anyio.move_on_after(0) as waiting:
+            await second.room()
+        assert waiting.cancelled_caught
+        with anyio.fail_after(PATIENCE_S):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(second.room)
+                await anyio.wait_all_tasks_blocked()
+                first.holds(0)
+        with pytest.raises(frames.Malformed):
+            second.holds(2_000)
+    assert everybody.total == 0
 
 
 async def shaken(peer, visitor):
@@ -359,7 +417,7 @@ async def test_a_bomb_closes_its_connection_and_is_not_acknowledged():
 
 
 async def test_unfinished_messages_of_all_together_are_bounded(monkeypatch):
-    monkeypatch.setattr(forward, "UNFINISHED_BYTES", 1_000)
+    monkeypatch.setattr(in_hand, "IN_HAND_BYTES", 1_000)
     half = b"\x93\xa1t\xc5\x10\x00" + bytes(600)
     async with (
         listening(source()) as got,

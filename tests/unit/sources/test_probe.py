@@ -84,6 +84,27 @@ async def test_what_is_not_as_it_should_be_is_an_error_that_says_what(page, answ
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("charset", ["hex", "idna", "zlib", "nonsense", "gbk"])
+async def test_a_page_may_say_anything_of_its_encoding(page, charset):
+    page.answers(Answer(200, b"all well", {"Content-Type": f"text/plain; charset={charset}"}))
+    event = await one(url=page.url, contains="well")
+    assert event["event"] == "probe_checked"
+
+
+@pytest.mark.anyio
+async def test_no_page_makes_a_pattern_slow(page):
+    page.answers(Answer(200, b"a" * 40 + b"!"))
+    event = await one(url=page.url, matches="^(a+)+$")
+    assert (event["event"], event["error_type"]) == ("probe_failed", "body")
+
+
+@pytest.mark.anyio
+async def test_an_address_that_cannot_be_is_not_reached():
+    event = await one(url=f"http://{'x' * 70}.invalid/")
+    assert (event["event"], event["error_type"]) == ("probe_failed", "unreachable")
+
+
+@pytest.mark.anyio
 async def test_a_page_that_never_answers_is_given_up(page):
     page.answers(Answer(delay_s=2))
     assert "no answer in time" in (await one(url=page.url, timeout="50ms"))["message"]
@@ -181,11 +202,19 @@ def npy(values, descr="<f4", version=1):
         ("a.npy", npy([], "<i8"), "unchecked"),
         ("a.npy", b"\x93NUMPY\x01", "unreadable"),
         ("a.npy", b"something else", "unreadable"),
+        ("a.npy", b"\x93NUMPY\x01\x00\x01\x001", "unreadable"),
+        ("a.npy", b"\x93NUMPY\x02\x00\x88\x13\x00\x00" + b"[" * 5_000, "unreadable"),
     ],
-    ids=["empty", "broken", "text", "nan", "uniform", "numbers", "integers", "cut", "no numpy"],
+    ids=["empty", "broken", "text", "nan", "uniform", "numbers", "integers", "cut", "no numpy", "no header", "deep"],
 )
 def test_a_file_is_judged_by_what_it_holds(tmp_path, name, content, check):
     assert judge(written(tmp_path / name, content), None)["check"] == check
+
+
+def test_a_tiff_that_would_fill_the_memory_is_not_looked_into(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 4)
+    Image.new("F", (40, 40), 0.5).save(tmp_path / "a.tiff")
+    assert judge(written(tmp_path / "a.tiff"), None)["check"] in {"unreadable", "unchecked"}
 
 
 @pytest.mark.parametrize(("value", "check"), [(float("nan"), "nan"), (0.25, "ok"), (0.0, "uniform")])

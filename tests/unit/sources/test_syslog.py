@@ -142,7 +142,7 @@ async def test_while_nothing_can_be_stored_tcp_waits_and_loses_nothing():
 
 
 async def test_datagrams_beyond_the_queue_are_dropped_and_counted(monkeypatch):
-    monkeypatch.setattr(syslog, "UDP_QUEUE", 5_000)
+    monkeypatch.setattr(syslog, "UDP_QUEUE", 6_000)
     mailbox = syslog._Mailbox(source(), got := Counting())
     for _ in range(10):
         mailbox.datagram_received(b"x" * 1_000, ("127.0.0.1", 1))
@@ -150,6 +150,14 @@ async def test_datagrams_beyond_the_queue_are_dropped_and_counted(monkeypatch):
     assert len(await mailbox.take()) == 5
     mailbox.datagram_received(b"x", ("127.0.0.1", 1))
     assert len(await mailbox.take()) == 1
+
+
+async def test_a_small_datagram_takes_more_of_the_queue_than_its_bytes(monkeypatch):
+    monkeypatch.setattr(syslog, "UDP_QUEUE", 5_000)
+    mailbox = syslog._Mailbox(source(), got := Counting())
+    for _ in range(5_000):
+        mailbox.datagram_received(b"x", ("127.0.0.1", 1))
+    assert len(got.turned_away) > 4_900
 
 
 class Counting:
@@ -179,6 +187,41 @@ async def test_who_is_not_in_a_named_network_is_not_heard():
             await over_tcp(got.port, b"")
         await got.until(lambda: got.turned_away["address"] == 2)
     assert got.events == []
+
+
+LONE = '{"message": "é \\ud83d", "level": "INFO"}'
+
+
+@pytest.mark.parametrize("send", [over_tcp, over_udp], ids=["tcp", "udp"])
+async def test_no_text_ends_the_listening(send):
+    deep = "".join(f'<13>{{"a":{"[" * depth}{"]" * depth}}}\n' for depth in (900, 985, 990, 995, 4_000)).encode()
+    async with listening(source()) as got:
+        for line in (f"<13>{LONE}\n".encode(), *deep.splitlines(keepends=True)):
+            await send(got.port, line)
+        await send(got.port, b"<13>after\n")
+        events = await got.got(7)
+    assert {event["message"] for event in events} >= {"é \ufffd", "after"}
+
+
+async def test_while_nothing_can_be_stored_what_came_is_handed_on_once(monkeypatch):
+    monkeypatch.setattr("safelight.sources.inbox.PATIENCE_S", 0.0)
+    async with listening(source()) as got:
+        got.hold()
+        await over_tcp(got.port, b"<13>held\n")
+        await got.until(lambda: got.bytes)
+        await anyio.wait_all_tasks_blocked()
+        got.open.set()
+        await over_tcp(got.port, b"<13>next\n")
+        await got.until(lambda: any(event["message"] == "next" for event in got.events))
+    assert sorted(event["message"] for event in got.events) == ["held", "next"]
+
+
+async def test_a_message_without_an_end_is_kept_when_its_sender_says_no_more(monkeypatch):
+    monkeypatch.setattr(syslog, "STALL_S", 0.05)
+    async with listening(source()) as got, await anyio.connect_tcp("127.0.0.1", got.port) as peer:
+        await peer.send(b"<13>endless")
+        (event,) = await got.got(1)
+    assert event["message"] == "endless"
 
 
 async def test_what_cannot_work_is_refused(tmp_path):

@@ -332,3 +332,31 @@ def test_limits_are_those_of_the_documentation():
     assert frames.MESSAGE_LIMIT == 64 * 1024 * 1024
     assert entries.DECOMPRESSED_LIMIT == 256 * 1024 * 1024
     assert entries.RECORD_LIMIT == 4 * 1024 * 1024
+
+
+def test_what_stands_beside_the_entries_has_a_limit_of_its_own():
+    options = b"\x81\xa1x\xdd" + (300_000).to_bytes(4, "big") + b"\xc0" * 300_000
+    with pytest.raises(frames.Malformed) as refused:
+        read(b"\x93\xa1t\x90" + options)
+    assert refused.value.why == "too_large"
+
+
+def test_a_message_as_large_as_allowed_may_come_together_with_the_next():
+    one = msgpack.packb(["t", b"x" * 1_000_000, {}])
+    framer = frames.Framer(limit=len(one))
+    assert framer.feed(one[:-10]) == []
+    assert framer.feed(one[-10:] + one[:500_000]) == [one]
+    assert framer.pending == 500_000
+
+
+@given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=4), st.integers(1, 2_000_000))
+@settings(max_examples=20, deadline=None)
+def test_a_stream_of_large_messages_is_cut_right_wherever_it_is_split(sizes, step):
+    messages = [msgpack.packb(["t", b"x" * size, {}]) for size in sizes]
+    stream, framer = b"".join(messages), frames.Framer()
+    found = [
+        one
+        for at in range(0, len(stream), max(step, 100_000))
+        for one in framer.feed(stream[at : at + max(step, 100_000)])
+    ]
+    assert found == messages

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from base64 import b64encode
 from datetime import UTC, datetime
 
@@ -17,8 +18,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 )
 
 from safelight.errors import InputError
-from safelight.wire.otlp import JSON, PROTOBUF, SIGNALS, Received, answer, failure, read
+from safelight.wire.otlp import JSON, PROTOBUF, SIGNALS, Received, _varint, answer, failure, read, records
 from safelight.wire.otlp.export import request
+from safelight.wire.otlp.records import TooMany
 
 TRACE, SPAN = "5b8aa5a2d2c872e8321cf37308d69df2", "051581bf3cb55c13"
 AT = 1_763_800_000_123_456_789
@@ -71,6 +73,13 @@ def in_protobuf(signal, said):
 @pytest.fixture(params=[in_json, in_protobuf], ids=["json", "protobuf"])
 def received(request):
     return request.param
+
+
+def nested(found):
+    """Records within a scope within a resource, as protobuf has them."""
+    for number in (2, 1):
+        found = bytes([number << 3 | 2]) + _varint(len(found)) + found
+    return found
 
 
 def pair(key, **value):
@@ -266,6 +275,67 @@ def test_a_failure_is_a_status_with_its_message():
 def test_malformed_json_is_refused_in_a_sentence(body):
     with pytest.raises(InputError, match="no OTLP request"):
         read(SIGNALS["logs"], body, JSON)
+
+
+def test_a_record_in_json_that_is_nearly_right_is_understood():
+    said = """{"resourceLogs": [{"resource": null, "scopeLogs": [{"scope": null, "logRecords": [
+        {"body": {"stringValue": "half \\ud83d"}, "traceId": null, "attributes": null},
+        {"body": {"stringValue": "whole"}, "attributes": [{"key": "a", "value": null}]}
+    ]}, {"logRecords": null}]}, {"scopeLogs": null}]}"""
+    rows = read(SIGNALS["logs"], said.encode(), JSON).rows
+    assert [row["message"] for row in rows] == ["half \ufffd", "whole"]
+
+
+def test_a_record_that_cannot_be_understood_is_flagged_and_the_others_are_kept(received):
+    made = ExportLogsServiceRequest()
+    sent = made.resource_logs.add().scope_logs.add().log_records
+    for message in ("one", "?", "three"):
+        sent.add().body.string_value = message
+    body = made.SerializeToString().replace(b"?", b"\xff")
+    if received is in_json:
+        body = json.dumps(logs({"body": {"stringValue": "one"}}, {"attributes": 5}, {"body": {"stringValue": "three"}}))
+        body = body.encode()
+    found = read(SIGNALS["logs"], body, JSON if received is in_json else PROTOBUF)
+    assert [row.get("message") for row in found.rows][::2] == ["one", "three"]
+    assert ["not understood as OTLP" in row.get("parse_error", "") for row in found.rows] == [False, True, False]
+
+
+def test_what_is_larger_than_a_record_may_be_is_flagged(monkeypatch):
+    monkeypatch.setattr(records, "RECORD_LIMIT", 1_000)
+    (big, small) = in_protobuf(
+        "logs", logs({"body": {"stringValue": "x" * 2_000}}, {"body": {"stringValue": "y"}})
+    ).rows
+    assert "over the limit" in big["parse_error"]
+    assert small["message"] == "y"
+
+
+@pytest.mark.parametrize(
+    ("body", "media_type"),
+    [
+        (b"\x0a\x00" * 300_000, PROTOBUF),
+        (b"\x20\x01" * 300_000, PROTOBUF),
+        (nested(b"\x12\x00" * 300_000), PROTOBUF),
+        (b'{"resourceLogs":[' + b",".join([b"{}"] * 300_000) + b"]}", JSON),
+        (b'{"resourceLogs":[{"scopeLogs":[{"logRecords":[' + b",".join([b"1"] * 300_000) + b"]}]}]}", JSON),
+    ],
+    ids=["resources", "unknown fields", "records", "objects", "numbers"],
+)
+def test_masses_of_nothing_are_refused_before_they_take_memory(body, media_type):
+    tracemalloc.start()
+    try:
+        with pytest.raises(TooMany):
+            read(SIGNALS["logs"], body, media_type, 1_000)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(body)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_resource_that_cannot_be_read_spoils_no_record():
+    resource = b"\x0a\x02\x0a\xff"
+    scope = b"\x12\x08\x12\x06" + b"\x2a\x04\x0a\x02ok"
+    (row,) = read(SIGNALS["logs"], b"\x0a" + bytes([len(resource + scope)]) + resource + scope, PROTOBUF).rows
+    assert row["message"] == "ok"
+    assert row["resource"]
 
 
 def test_bottomless_nesting_is_refused():

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from safelight.wire.syslog import Framer, parse
+from safelight.wire.syslog import Framer, beginning, parse
 
 NAMES = st.from_regex(r"[a-zA-Z0-9@]{1,10}", fullmatch=True)
 TEXTS = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
@@ -273,3 +273,30 @@ def test_any_stream_is_cut_into_messages_of_bounded_size(stream, step):
     found = [one for at in range(0, len(stream), step) for one in framer.feed(stream[at : at + step])]
     assert all(0 <= len(one) <= 40 for one in found)
     assert len(framer._buffer) <= 60
+
+
+def test_a_counted_message_over_the_limit_is_cut_between_characters():
+    framer = Framer(6)
+    assert framer.feed("9 中文字".encode()[:-3] + "字<13>x\n".encode()) == ["中文".encode(), b"<13>x"]
+    framer = Framer(4)
+    assert framer.feed("9 中文字".encode()) == ["中".encode()]
+    assert framer.cut == 1
+
+
+def test_the_count_of_a_message_that_broke_off_is_no_part_of_it():
+    framer = Framer(100)
+    assert framer.feed(b"50 <13>half") == []
+    assert framer.rest() == [b"<13>half"]
+
+
+def test_counted_nothing_is_no_message():
+    assert Framer(100).feed(b"1 \n5 <13>x") == [b"<13>x"]
+
+
+@given(st.text(alphabet="aé中😀", max_size=8), st.integers(0, 40))
+@settings(max_examples=200, deadline=None)
+def test_the_beginning_of_a_message_ends_with_a_whole_character(text, limit):
+    kept = beginning(text.encode(), limit)
+    assert len(kept) <= limit
+    assert text.startswith(kept.decode())
+    assert limit - len(kept) < 4 or kept.decode() == text

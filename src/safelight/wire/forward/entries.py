@@ -52,7 +52,7 @@ def entries(message: Message, limit: int = DECOMPRESSED_LIMIT) -> Iterator[list[
     """The entries of a message, some thousands at a time. Raises Malformed when it cannot be decompressed."""
     reader = _Reader(message)
     window = bytearray()
-    scan_at = 0
+    scan_at = PIECE  # what is decompressed may come a few bytes at a time
     for piece in _pieces(message.run, limit):
         window += piece
         if len(window) < scan_at:
@@ -63,7 +63,7 @@ def entries(message: Message, limit: int = DECOMPRESSED_LIMIT) -> Iterator[list[
         if taken is None:
             return
         del window[:taken]
-        scan_at = 2 * len(window)  # an entry of many pieces is not looked at anew for each of them
+        scan_at = max(PIECE, 2 * len(window))  # an entry of many pieces is not looked at anew for each of them
     if window:
         found, taken = reader.read(bytes(window))
         if taken is not None and taken < len(window):
@@ -179,7 +179,7 @@ class _Reader:
     def _entry(self, one: Any) -> Entry | Broken | None:
         """What an entry is; None for a marker of Fluent Bit's, which begins or ends a group."""
         if type(one) is not list or len(one) < 2:
-            return Broken(_shown(one), f"not an entry of time and record: {type(one).__name__}")
+            return Broken(shown(one), f"not an entry of time and record: {type(one).__name__}")
         time, record = one[0], one[1]
         metadata = self._metadata
         if type(time) is list:  # Fluent Bit: [[time, metadata], record]
@@ -191,7 +191,7 @@ class _Reader:
                 self._group = {**(metadata or {}), **record}
             return None
         if type(record) is not dict:
-            return Broken(_shown(record), f"record is no map: {type(record).__name__}")
+            return Broken(shown(record), f"record is no map: {type(record).__name__}")
         if metadata:
             record.setdefault("metadata", metadata)
         if self._group:
@@ -231,5 +231,9 @@ def _broken(data: bytes, why: str) -> Broken:
     return Broken(data[:KEPT].decode("utf-8", "replace"), why)
 
 
-def _shown(value: Any) -> str:
-    return repr(value)[:KEPT].encode("utf-8", "replace").decode()
+def shown(value: Any) -> str:
+    """What should have been an event, as text."""
+    try:
+        return repr(value)[:KEPT].encode("utf-8", "replace").decode()
+    except RecursionError:
+        return f"{type(value).__name__}, nested too deeply"

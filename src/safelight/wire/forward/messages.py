@@ -28,6 +28,7 @@ _GZIP_LEVEL: Final = 1
 _RUN_HEADERS: Final = {0xD9: 2, 0xC4: 2, 0xDA: 3, 0xC5: 3, 0xDB: 5, 0xC6: 5}  # str and bin, of any length
 _ARRAY_HEADERS: Final = {0xDC: 3, 0xDD: 5}
 _TAG_LIMIT: Final = 1_000
+_SMALL_LIMIT: Final = 256 * 1024
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _packer_options: Final[dict[str, Any]] = {"unicode_errors": "surrogateescape"}
@@ -63,44 +64,50 @@ def read(data: bytes) -> Message | None:
     """A message from the bytes of one; None for the nil that keeps a connection alive. Raises Malformed."""
     if data == b"\xc0":
         return None
-    unpacker = msgpack.Unpacker(
-        unicode_errors="surrogateescape",
-        strict_map_key=False,
-        ext_hook=read_extension,
-        max_buffer_size=len(data),
-        max_array_len=len(data),
-        max_map_len=len(data),
-    )
-    unpacker.feed(data)
+    scanner = msgpack.Unpacker(max_buffer_size=len(data))
+    scanner.feed(data)
     try:
-        return _parts(unpacker, memoryview(data))
+        return _parts(scanner, memoryview(data))
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.OutOfData) as error:
         raise Malformed("forward.not_a_message", reason=type(error).__name__) from error
 
 
-def _parts(unpacker: msgpack.Unpacker, data: memoryview) -> Message:
-    parts = unpacker.read_array_header()
-    tag = unpacker.unpack()
+def _parts(scanner: msgpack.Unpacker, data: memoryview) -> Message:
+    parts = scanner.read_array_header()
+    tag = _small(scanner, data)
     if isinstance(tag, bytes):
         tag = tag.decode("utf-8", "surrogateescape")
     if not isinstance(tag, str) or not 2 <= parts <= 4:
         raise Malformed("forward.not_a_message", reason="tag")
-    begin = unpacker.tell()
+    begin = scanner.tell()
     header = _header(data[begin])
-    unpacker.skip()
+    scanner.skip()
     if header:
-        run = data[begin + header : unpacker.tell()]
+        run = data[begin + header : scanner.tell()]
         taken = 2
     else:
-        unpacker.skip()
-        run = memoryview(b"\x92" + data[begin : unpacker.tell()])
+        scanner.skip()
+        run = memoryview(b"\x92" + data[begin : scanner.tell()])
         taken = 3
-    options = unpacker.unpack() if parts > taken else None
+    options = _small(scanner, data) if parts > taken else None
     if options is not None and not isinstance(options, dict):  # older Dockers send nil
         raise Malformed("forward.not_a_message", reason="options")
     metadata = (options or {}).get("metadata") if taken == 3 else None
     clean = tag.encode("utf-8", "replace").decode()[:_TAG_LIMIT]
     return Message(clean, run, options or {}, metadata if isinstance(metadata, dict) else None)
+
+
+def _small(scanner: msgpack.Unpacker, data: memoryview) -> Any:
+    """What stands beside the entries. In memory it may take 64 times its bytes, so that these have a limit of their
+    own."""
+    begin = scanner.tell()
+    scanner.skip()
+    size = scanner.tell() - begin
+    if size > _SMALL_LIMIT:
+        raise Malformed("forward.not_a_message", why="too_large", reason=f"{size} bytes beside the entries")
+    return msgpack.unpackb(
+        data[begin : begin + size], unicode_errors="surrogateescape", strict_map_key=False, ext_hook=read_extension
+    )
 
 
 def _header(first: int) -> int:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from .entries import Broken, Entry
+from .entries import Broken, Entry, shown
 from .time import EventTime
 
 _encode: Final = msgspec.json.Encoder().encode
+_LONE: Final = re.compile("[\ud800-\udc7f\udd00-\udfff]")  # half of a pair, as JavaScript cuts text; no byte's stand-in
 _PLAIN: Final = frozenset({str, int, float, bool, type(None)})
 
 
@@ -56,7 +58,8 @@ def line(record: dict[str, Any]) -> bytes:
     try:
         return _encode(record)
     except UnicodeEncodeError:
-        return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogateescape")
+        text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+        return _LONE.sub("\ufffd", text).encode("utf-8", "surrogateescape")
 
 
 def timed(entry: Entry) -> str | int | float | None:
@@ -65,6 +68,11 @@ def timed(entry: Entry) -> str | int | float | None:
     if type(time) is EventTime:
         return time.text() if time.seconds else None
     return time if isinstance(time, int | float) and not isinstance(time, bool) and time else None
+
+
+def unkept(value: Any, error: Exception) -> bytes:
+    """The line of a record that JSON cannot hold, such as one that is nested too deeply."""
+    return flagged(Broken(shown(value), f"record cannot be kept: {error}"))
 
 
 def flagged(broken: Broken) -> bytes:

@@ -1,6 +1,7 @@
 """OpenTelemetry's protocol: logs, spans and metrics as events, and events as logs.
 
     shape      what is on the wire, in JSON; the protobuf classes have the same names
+    records    a request, taken apart into its records
     values     attributes, ids and times of both
     logs, traces, metrics     one signal each, into the fields of events
     export     events as a request for somebody else
@@ -18,9 +19,14 @@ import msgspec
 
 from ...errors import InputError
 from . import logs, metrics, shape, traces
+from .records import KEPT, Broken, Classes, Found, TooMany, of_json, of_protobuf
+from .values import origin
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
+
+MOST_RECORDS: Final = 100_000
+"""Events of one request."""
 
 Row = dict[str, Any]
 """One event as a JSON object."""
@@ -32,35 +38,44 @@ class Signal:
 
     path: str
     request: type[msgspec.Struct]
+    record: type[msgspec.Struct]
     protobuf: Callable[[], Any]
-    rows: Callable[[Any], Iterator[Row | None]]
-    """None stands for a record that has nothing in it that we could keep."""
+    """The class of its records."""
+    events: Callable[[Any], Iterator[Row | None]]
+    """What a record says. None stands for one that has nothing in it that we could keep."""
     rejected: str
     """The name of the count in the answer."""
 
 
-def _logs() -> Any:
-    from opentelemetry.proto.collector.logs.v1 import logs_service_pb2  # noqa: PLC0415 - 40 ms, only where it is spoken
+def _log() -> Any:
+    from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord  # noqa: PLC0415 - 40 ms, only where it is spoken
 
-    return logs_service_pb2.ExportLogsServiceRequest()
-
-
-def _traces() -> Any:
-    from opentelemetry.proto.collector.trace.v1 import trace_service_pb2  # noqa: PLC0415
-
-    return trace_service_pb2.ExportTraceServiceRequest()
+    return LogRecord
 
 
-def _metrics() -> Any:
-    from opentelemetry.proto.collector.metrics.v1 import metrics_service_pb2  # noqa: PLC0415
+def _span() -> Any:
+    from opentelemetry.proto.trace.v1.trace_pb2 import Span  # noqa: PLC0415
 
-    return metrics_service_pb2.ExportMetricsServiceRequest()
+    return Span
+
+
+def _metric() -> Any:
+    from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric  # noqa: PLC0415
+
+    return Metric
+
+
+def _classes(signal: Signal) -> Classes:
+    from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope  # noqa: PLC0415
+    from opentelemetry.proto.resource.v1.resource_pb2 import Resource  # noqa: PLC0415
+
+    return Classes(Resource, InstrumentationScope, signal.protobuf())
 
 
 SIGNALS: Final[Mapping[str, Signal]] = {
-    "logs": Signal("/v1/logs", shape.LogsRequest, _logs, logs.rows, "rejectedLogRecords"),
-    "traces": Signal("/v1/traces", shape.TracesRequest, _traces, traces.rows, "rejectedSpans"),
-    "metrics": Signal("/v1/metrics", shape.MetricsRequest, _metrics, metrics.rows, "rejectedDataPoints"),
+    "logs": Signal("/v1/logs", shape.LogsRequest, shape.LogRecord, _log, logs.events, "rejectedLogRecords"),
+    "traces": Signal("/v1/traces", shape.TracesRequest, shape.Span, _span, traces.events, "rejectedSpans"),
+    "metrics": Signal("/v1/metrics", shape.MetricsRequest, shape.Metric, _metric, metrics.events, "rejectedDataPoints"),
 }
 
 
@@ -73,29 +88,47 @@ class Received:
     """Records that say nothing, such as a metric without data."""
 
 
-def read(signal: Signal, body: bytes, media_type: str) -> Received:
-    """The events of a request. Raises InputError when the body is not what its type says."""
+def read(signal: Signal, body: bytes, media_type: str, most: int = MOST_RECORDS) -> Received:
+    """The events of a request. A record that cannot be understood becomes one that says so. Raises InputError when the
+    body is not what its type says, and TooMany for more than `most` events."""
+    rows: list[Row] = []
+    rejected = 0
     try:
-        found = list(signal.rows(_request(signal, body, media_type)))
-    except (msgspec.MsgspecError, UnicodeDecodeError, ValueError, OverflowError) as error:
+        for found in _found(signal, body, media_type, most):
+            for row in _rows(signal, found):
+                rejected += row is None
+                if row is not None:
+                    rows.append(row)
+                if len(rows) + rejected > most:
+                    raise TooMany(most)
+    except (msgspec.MsgspecError, ValueError) as error:
         raise InputError("otlp.malformed", reason=_brief(error)) from error
     except RecursionError as error:
         raise InputError("otlp.too_deep") from error
-    rows = [row for row in found if row is not None]
-    return Received(rows, len(found) - len(rows))
+    return Received(rows, rejected)
 
 
-def _request(signal: Signal, body: bytes, media_type: str) -> Any:
+def _found(signal: Signal, body: bytes, media_type: str, most: int) -> Iterator[Found]:
     if media_type == JSON:
-        return msgspec.json.decode(body, type=signal.request)
-    from google.protobuf.message import DecodeError  # noqa: PLC0415 - with the classes above
+        return of_json(body, signal.request, signal.record, most)
+    return of_protobuf(body, _classes(signal), most)
 
-    request = signal.protobuf()
+
+def _rows(signal: Signal, found: Found) -> Iterator[Row | None]:
+    who = origin(found.resource, found.scope)
+    if isinstance(found.record, Broken):
+        yield {**who, **_flagged(found.record)}
+        return
     try:
-        request.ParseFromString(body)
-    except DecodeError as error:
-        raise InputError("otlp.malformed", reason=_brief(error)) from error
-    return request
+        for event in signal.events(found.record):
+            yield None if event is None else {**who, **event}
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        broken = Broken(str(found.record)[:KEPT], f"not understood as OTLP: {_brief(error)}")
+        yield {**who, **_flagged(broken)}
+
+
+def _flagged(broken: Broken) -> Row:
+    return {"level": "WARNING", "message": broken.text, "raw": broken.text, "parse_error": broken.why}
 
 
 def answer(signal: Signal, received: Received, media_type: str, why: str) -> bytes:

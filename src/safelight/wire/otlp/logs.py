@@ -8,20 +8,16 @@ from typing import Any, Final
 import msgspec
 
 from ...event import LEVELS, level_of
-from .values import attributes, hexadecimal, merged, origin, plain, whole
+from .values import attributes, hexadecimal, merged, plain, whole
 
 HIGHEST: Final = 24
 """https://opentelemetry.io/docs/specs/otel/logs/data-model/#field-severitynumber"""
 _TEXT: Final = msgspec.json.Encoder().encode
 
 
-def rows(request: Any) -> Iterator[dict[str, Any]]:
-    """One event a record."""
-    for resource in request.resource_logs:
-        for scope in resource.scope_logs:
-            who = origin(resource.resource, scope.scope)
-            for record in scope.log_records:
-                yield {**who, **_event(record)}
+def events(record: Any) -> Iterator[dict[str, Any]]:
+    """What a record says: one event."""
+    yield _event(record)
 
 
 def level(number: int, word: str = "") -> str | None:

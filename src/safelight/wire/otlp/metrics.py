@@ -6,23 +6,19 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ...event import Name
-from .values import attributes, figure, merged, one_of, optional, origin, whole
+from .values import attributes, figure, merged, one_of, optional, whole
 
 DATA: Final = ("gauge", "sum", "histogram", "exponential_histogram", "summary")
 
 
-def rows(request: Any) -> Iterator[dict[str, Any] | None]:
+def events(metric: Any) -> Iterator[dict[str, Any] | None]:
     """One event a data point; None for a metric of a kind that is not known, or without data."""
-    for resource in request.resource_metrics:
-        for scope in resource.scope_metrics:
-            who = origin(resource.resource, scope.scope)
-            for metric in scope.metrics:
-                kind = one_of(metric, "data", DATA)
-                if kind is None:
-                    yield None
-                    continue
-                for point in getattr(metric, kind).data_points:
-                    yield {**who, **_event(metric, kind, point)}
+    kind = one_of(metric, "data", DATA)
+    if kind is None:
+        yield None
+        return
+    for point in getattr(metric, kind).data_points:
+        yield _event(metric, kind, point)
 
 
 def _event(metric: Any, kind: str, point: Any) -> dict[str, Any]:

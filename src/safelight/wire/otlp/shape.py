@@ -2,6 +2,9 @@
 
 64-bit integers may be text, ids are hexadecimal, unknown members are passed over. Members are called as in the
 protobuf classes, so that one reading does for both. Only what is read is here.
+
+Records stay as they came until each is read by itself (`records`), so that what is wrong with one is wrong with no
+other.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ import msgspec
 Whole = int | str
 Figure = float | str
 """`NaN` and `Infinity` are text (https://protobuf.dev/programming-guides/json/)."""
+
+
+_NOTHING = msgspec.Raw(b"{}")
 
 
 class _Message(msgspec.Struct, rename="camel"):
@@ -78,21 +84,21 @@ class LogRecord(_Message):
 class ScopeLogs(_Message):
     """Of one library."""
 
-    scope: Scope = msgspec.field(default_factory=Scope)
-    log_records: list[LogRecord] = []
+    scope: msgspec.Raw = _NOTHING
+    log_records: list[msgspec.Raw] | None = None
 
 
 class ResourceLogs(_Message):
     """Of one process."""
 
-    resource: Resource = msgspec.field(default_factory=Resource)
-    scope_logs: list[ScopeLogs] = []
+    resource: msgspec.Raw = _NOTHING
+    scope_logs: list[ScopeLogs] | None = None
 
 
 class LogsRequest(_Message):
     """`ExportLogsServiceRequest`."""
 
-    resource_logs: list[ResourceLogs] = []
+    resource_logs: list[ResourceLogs] | None = None
 
 
 class SpanEvent(_Message):
@@ -136,21 +142,21 @@ class Span(_Message):
 class ScopeSpans(_Message):
     """Of one library."""
 
-    scope: Scope = msgspec.field(default_factory=Scope)
-    spans: list[Span] = []
+    scope: msgspec.Raw = _NOTHING
+    spans: list[msgspec.Raw] | None = None
 
 
 class ResourceSpans(_Message):
     """Of one process."""
 
-    resource: Resource = msgspec.field(default_factory=Resource)
-    scope_spans: list[ScopeSpans] = []
+    resource: msgspec.Raw = _NOTHING
+    scope_spans: list[ScopeSpans] | None = None
 
 
 class TracesRequest(_Message):
     """`ExportTraceServiceRequest`."""
 
-    resource_spans: list[ResourceSpans] = []
+    resource_spans: list[ResourceSpans] | None = None
 
 
 class NumberPoint(_Message):
@@ -225,18 +231,18 @@ class Metric(_Message):
 class ScopeMetrics(_Message):
     """Of one library."""
 
-    scope: Scope = msgspec.field(default_factory=Scope)
-    metrics: list[Metric] = []
+    scope: msgspec.Raw = _NOTHING
+    metrics: list[msgspec.Raw] | None = None
 
 
 class ResourceMetrics(_Message):
     """Of one process."""
 
-    resource: Resource = msgspec.field(default_factory=Resource)
-    scope_metrics: list[ScopeMetrics] = []
+    resource: msgspec.Raw = _NOTHING
+    scope_metrics: list[ScopeMetrics] | None = None
 
 
 class MetricsRequest(_Message):
     """`ExportMetricsServiceRequest`."""
 
-    resource_metrics: list[ResourceMetrics] = []
+    resource_metrics: list[ResourceMetrics] | None = None

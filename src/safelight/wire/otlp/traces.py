@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from ...event import Name
-from .values import attributes, hexadecimal, merged, origin, whole
+from .values import attributes, hexadecimal, merged, whole
 
 KINDS: Final = ("", "internal", "server", "client", "producer", "consumer")
 FAILED: Final = (2, "2", "STATUS_CODE_ERROR")
@@ -16,17 +16,8 @@ EXCEPTION: Final = "exception"
 _FAILURE: Final = ("error_type", "error_message", "traceback")
 
 
-def rows(request: Any) -> Iterator[dict[str, Any]]:
-    """The events of all spans."""
-    for resource in request.resource_spans:
-        for scope in resource.scope_spans:
-            who = origin(resource.resource, scope.scope)
-            for span in scope.spans:
-                for event in _events(span):
-                    yield {**who, **event}
-
-
-def _events(span: Any) -> Iterator[dict[str, Any]]:
+def events(span: Any) -> Iterator[dict[str, Any]]:
+    """What happened during a span, and that it ended."""
     ids = {"trace_id": hexadecimal(span.trace_id), "span_id": hexadecimal(span.span_id)}
     said = attributes(span.attributes)
     fell: dict[str, Any] = {}

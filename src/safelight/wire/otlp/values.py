@@ -7,6 +7,8 @@ from base64 import b64encode
 from collections.abc import Iterable
 from typing import Any, Final
 
+from .records import Broken
+
 RENAMED: Final = {
     "exception.type": "error_type",
     "exception.message": "error_message",
@@ -94,11 +96,13 @@ def hexadecimal(given: bytes | str) -> str | None:
 
 def origin(resource: Any, scope: Any) -> dict[str, Any]:
     """Who spoke, as fields of each of its events."""
+    if isinstance(resource, Broken):
+        return {"resource": resource.text}
     said = attributes(resource.attributes)
     row = {name: value for name, value in said.items() if name in ORIGIN}
     if rest := {name: value for name, value in said.items() if name not in ORIGIN}:
         row["resource"] = rest
-    if scope.name:
+    if not isinstance(scope, Broken) and scope.name:
         row["scope"] = f"{scope.name} {scope.version}".strip()
     return row
 
