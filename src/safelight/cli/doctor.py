@@ -25,20 +25,26 @@ _SIGNS: Final = {"error": "red", "warning": "yellow", "note": None}
 def command(config: Path | None, data: Path | None, url: str | None, as_json: bool) -> int:
     """Ask the server, or look around."""
     server = running(url, data, config)
-    found = list(_of_server(server, local=not url) if server is not None else _from_here(config, data))
+    owned = None if server is not None else _owned(config, data)
+    if server is not None:
+        found, well = list(_of_server(server, local=not url)), say("cli.doctor.well", url=server.url)
+    elif owned is not None:
+        found, well = list(_of_agent(*owned)), say("cli.doctor.agent", directory=owned[0], pid=owned[1])
+    else:
+        found, well = list(_from_here(config, data)), say("cli.doctor.ready")
     if as_json:
         click.echo(json.dumps({"problems": found}, ensure_ascii=False, indent=2))
     else:
-        _print(found, server)
+        _print(found, well)
     return int(any(problem["severity"] != "note" for problem in found))
 
 
-def _print(found: list[dict[str, str]], server: Server | None) -> None:
+def _print(found: list[dict[str, str]], well: str) -> None:
     for problem in found:
         word = click.style(say(f"cli.doctor.{problem['severity']}"), fg=_SIGNS[problem["severity"]], bold=True)
         click.echo(f"{word} {output.harmless(problem['where'])}: {_sentences(problem)}")
     if not any(problem["severity"] != "note" for problem in found):
-        click.echo(say("cli.doctor.well", url=server.url) if server else say("cli.doctor.ready"))
+        click.echo(output.harmless(well))
 
 
 def _sentences(problem: dict[str, str]) -> str:
@@ -67,20 +73,27 @@ def _spool(directory: Path | None) -> Iterator[dict[str, str]]:
     yield from Checkup(LANGUAGE).spool(directory)
 
 
-def _from_here(path: Path | None, data: Path | None) -> Iterator[dict[str, str]]:
+def _owned(path: Path | None, data: Path | None) -> tuple[Path, int] | None:
+    """The directory that a process owns which is no server, and the process."""
     from ..agent.telling import usual_place  # noqa: PLC0415
+    from ..paths import data_directory  # noqa: PLC0415
+    from ..store.lock import Lock  # noqa: PLC0415
+
+    directory = data_directory(data, path)
+    for place in (directory,) if data else (directory, usual_place()):
+        if (owner := Lock.owner(place)) is not None:
+            return place, owner.pid
+    return None
+
+
+def _from_here(path: Path | None, data: Path | None) -> Iterator[dict[str, str]]:
     from ..collecting.checkup import Checkup  # noqa: PLC0415
     from ..config import load  # noqa: PLC0415
     from ..config.defaults import sources_of  # noqa: PLC0415
     from ..paths import data_directory  # noqa: PLC0415
-    from ..store.lock import Lock  # noqa: PLC0415
 
     checkup = Checkup(LANGUAGE)
     directory = data_directory(data, path)
-    for place in (directory,) if data else (directory, usual_place()):
-        if (owner := Lock.owner(place)) is not None:
-            yield from _of_agent(place, owner.pid)
-            return
     try:
         config = load(path, language=LANGUAGE)
     except ConfigError as error:

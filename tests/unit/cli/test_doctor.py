@@ -120,6 +120,17 @@ def test_an_agent_that_owns_the_directory_is_asked_by_what_it_wrote_down(monkeyp
     assert done.return_value == 1
 
 
+def test_an_agent_with_which_nothing_is_wrong_is_told_so(monkeypatch, tmp_path):
+    lock = Lock.take(tmp_path / "data")
+    try:
+        (tmp_path / "data" / FILE).write_text(json.dumps({"agent": True, "sources": [], "store": None, "sinks": []}))
+        done = run(monkeypatch, None, "--data", str(tmp_path / "data"))
+    finally:
+        lock.release()
+    assert f"the agent of {tmp_path / 'data'}" in done.output
+    assert "safelight up" not in done.output
+
+
 def test_an_agent_in_its_usual_place_is_found(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
     directory = tmp_path / "share" / "safelight" / "agent"
