@@ -253,6 +253,7 @@ LIMITS = [
     ("wire.forward.entries", "RECORD_LIMIT", 4 * MB, "an entry of `forward` | 4 MB"),
     ("wire.forward.entries", "KEPT", 64 << 10, "its first 64 KB are kept"),
     ("wire.forward.entries", "WINDOW_LIMIT", 32 * MB, "8 MB over HTTP, 32 MB over `forward`"),
+    ("wire.otlp.records", "RECORD_LIMIT", 4 * MB, "all its points | 4 MB"),
     ("sources.in_hand", "IN_HAND_BYTES", 256 * MB, "not durable yet | 256 MB"),
     ("sources.forward", "PARCEL_BYTES", 4 * MB, "durable at a time | 4 MB"),
     ("sources.peers", "CONNECTIONS", 1_000, "and `syslog` | 1,000 each"),

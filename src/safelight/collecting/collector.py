@@ -25,6 +25,8 @@ from .journal import Journal
 
 SHOWN_FILES: Final = 100
 """Of a source's files, those that are furthest behind."""
+MOST_TROUBLES: Final = 100
+"""Files or senders that are in trouble at once; for more of them the oldest are forgotten."""
 AHEAD_S: Final = 60.0
 """An event whose time lies further in the future shows that a clock is wrong."""
 
@@ -76,6 +78,8 @@ class Collector:
         said = error.render(self.language)
         if self._troubles.get(what) != said:
             self._troubles[what] = said
+            if len(self._troubles) > MOST_TROUBLES:
+                self._troubles.pop(next(iter(self._troubles)))
             self.journal.note(Name.SOURCE_FAILED, said, "ERROR", source=what, error_message=said)
 
     def took(self, size: int) -> None:

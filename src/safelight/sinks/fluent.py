@@ -140,6 +140,7 @@ class Line:
                 while waiting and patience is not None:
                     for answer in framer.feed(await stream.receive(_AT_ONCE)):
                         waiting.pop(acknowledged(answer), None)
+                    framer.check()
         except TimeoutError as error:
             raise _No("no answer within" if sent else "it did not read for", f"{limit:g} s") from error
 

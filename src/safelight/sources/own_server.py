@@ -21,6 +21,8 @@ from .slashes import Slashes
 
 STOPPING_S: Final = 2
 """How long requests may take to end when it stops."""
+CONNECTIONS: Final = 1_000
+"""At a time; what comes over one more is answered 503, before anything of it is read."""
 KEEP_ALIVE_S: Final = 75
 """How long a connection may idle: longer than the pauses between two batches of the usual senders, 1 to 60 s."""
 
@@ -53,6 +55,7 @@ async def serving(
         ws="none",
         server_header=False,
         proxy_headers=False,  # who sends is who connects: `allow_from` asks
+        limit_concurrency=CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOPPING_S,
     )

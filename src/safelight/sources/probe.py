@@ -87,7 +87,7 @@ class Probe(Source):
     contains: str | None = None
     """Text that the answer must contain."""
     matches: Annotated[str, AfterValidator(_pattern)] | None = None
-    """A regular expression that must be found in the answer."""
+    """A regular expression (RE2) that must be found in the answer."""
     within: Duration | None = None
     """A slower answer is a failure too; by default only `timeout` counts."""
     timeout: Duration = timedelta(seconds=10)

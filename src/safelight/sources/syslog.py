@@ -42,6 +42,7 @@ UDP_QUEUE: Final = 8 * 1024 * 1024
 """Bytes of datagrams that may wait to become durable, with what each takes in memory besides."""
 RECEIVE_BUFFER: Final = 4 * 1024 * 1024
 """What the kernel is asked to hold for us; it gives what `net.core.rmem_max` allows."""
+_TRIES: Final = 10
 _TURN: Final = 1_000  # messages understood, 25 ms, before others have their turn
 
 Datagram = tuple[bytes, str]
@@ -78,12 +79,8 @@ class Syslog(Listener):
         """What is sent, as it comes. There is no position to keep."""
         inbox = Inbox()
         talk = _Talk(self, inbox, report)
-        address = self.listen
         async with AsyncExitStack() as stack:
-            if "tcp" in self.protocols:
-                address = await stack.enter_async_context(listening(self, talk.over_tcp, report))
-            if "udp" in self.protocols and self.tls is None:
-                address = await stack.enter_async_context(talk.over_udp(address))
+            address = await self._open(stack, talk, report)
             arrivals = await stack.enter_async_context(aclosing(inbox.arrivals()))
             report.reading(0)
             self._bound = address
@@ -92,6 +89,24 @@ class Syslog(Listener):
                     yield arrival
             finally:
                 self._bound = None
+
+    async def _open(self, stack: AsyncExitStack, talk: _Talk, report: Report) -> Address:
+        """Both on the same port. One that was found free for TCP may be taken for UDP: then another is looked for."""
+        address = self.listen
+        for left in range(_TRIES if self.listen.port == 0 else 1, 0, -1):
+            async with AsyncExitStack() as tried:
+                if "tcp" in self.protocols:
+                    address = await tried.enter_async_context(listening(self, talk.over_tcp, report))
+                if "udp" in self.protocols and self.tls is None:
+                    try:
+                        address = await tried.enter_async_context(talk.over_udp(address))
+                    except InputError:
+                        if left > 1:
+                            continue
+                        raise
+                await stack.enter_async_context(tried.pop_all())
+                break
+        return address
 
 
 class _Talk:

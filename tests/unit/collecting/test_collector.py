@@ -10,7 +10,7 @@ import pytest
 
 from safelight.batch import Batch
 from safelight.collecting import collector as room
-from safelight.collecting.collector import Collector
+from safelight.collecting.collector import MOST_TROUBLES, Collector
 from safelight.errors import ConfigError, StoreFull
 from safelight.sources import Arrival, Progress, Source
 
@@ -181,3 +181,10 @@ def test_a_file_that_cannot_be_read_is_trouble_until_it_can():
     assert one.state == "failed"
     one.recovered("/a")
     assert (one.state, one.figures()["troubles"]) == ("waiting", {})
+
+
+def test_of_many_that_are_in_trouble_the_oldest_are_forgotten():
+    one = collector()
+    for number in range(MOST_TROUBLES + 5):
+        one.trouble(f"/{number}", ConfigError("config.no_such_file", path=number))
+    assert list(one.figures()["troubles"]) == [f"/{number}" for number in range(5, MOST_TROUBLES + 5)]

@@ -14,6 +14,7 @@ import pytest
 from pydantic import SecretStr
 
 from safelight.errors import ConfigError
+from safelight.sources import own_server
 from safelight.sources.elasticsearch_bulk import ElasticsearchBulk
 from safelight.sources.endpoint import shows
 from safelight.sources.http import Http
@@ -189,6 +190,23 @@ async def test_it_answers_on_its_own_port_at_the_root_and_where_the_server_does(
         assert own.source.bound is None
         with bind(bound):
             pass  # it is free again
+
+
+async def test_more_connections_than_there_is_room_for_are_told_to_come_again(monkeypatch):
+    monkeypatch.setattr(own_server, "CONNECTIONS", 2)
+    async with anyio.create_task_group() as tasks:
+        own = Listening(Http(listen="127.0.0.1:0"))
+        tasks.start_soon(own.run)
+        bound = await own.begun()
+        async with (
+            httpx.AsyncClient(base_url=f"http://{bound}", timeout=30) as first,
+            httpx.AsyncClient(base_url=f"http://{bound}", timeout=30) as second,
+        ):
+            assert (await first.post("/events", content=b"a line")).status_code == 200
+            assert (await second.post("/events", content=b"another")).status_code == 503
+            assert (await first.post("/events", content=b"a line")).status_code == 200
+        assert own.raw == [b"a line", b"a line"]
+        own.scope.cancel()
 
 
 async def test_who_waits_when_it_stops_is_told_to_come_again():

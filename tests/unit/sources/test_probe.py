@@ -260,10 +260,11 @@ def test_many_files_are_looked_at_in_turns_that_split_no_moment(tmp_path, monkey
         {},
         {"url": "http://a", "tcp": "a:1"},
         {"url": "ftp://a"},
+        {"url": "http://127.0.0.1:99999/"},
         {"url": "http://a", "matches": "("},
         {"tcp": "nowhere"},
     ],
-    ids=["nothing", "two things", "no page", "no pattern", "no port"],
+    ids=["nothing", "two things", "no page", "no such port", "no pattern", "no port"],
 )
 def test_a_probe_looks_at_one_thing_that_can_be_looked_at(fields):
     with pytest.raises(ValidationError):

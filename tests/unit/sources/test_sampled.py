@@ -52,7 +52,7 @@ def test_a_reading_becomes_an_event_of_safelight_itself():
 async def test_what_took_too_long_is_left_out_not_made_up_for():
     beat = Beat(timedelta(seconds=0.02))
     await anyio.sleep(0.1)
-    with anyio.fail_after(5):
+    with anyio.fail_after(30):
         began = anyio.current_time()
         for _ in range(4):
             await beat.rest()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from datetime import UTC, datetime
 
@@ -187,6 +188,23 @@ async def test_who_is_not_in_a_named_network_is_not_heard():
             await over_tcp(got.port, b"")
         await got.until(lambda: got.turned_away["address"] == 2)
     assert got.events == []
+
+
+async def test_a_port_that_is_free_for_tcp_only_is_not_taken(monkeypatch):
+    real, taken = asyncio.get_running_loop().create_datagram_endpoint, []
+
+    async def refuse_twice(*args, **more):
+        if len(taken) < 2:
+            taken.append(more["local_addr"])
+            raise OSError(98, "Address already in use")
+        return await real(*args, **more)
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_datagram_endpoint", refuse_twice)
+    async with listening(source()) as got:
+        await over_udp(got.port, b"<13>udp")
+        await over_tcp(got.port, b"<13>tcp\n")
+        await got.got(2)
+    assert len(taken) == 2
 
 
 LONE = '{"message": "é \\ud83d", "level": "INFO"}'
