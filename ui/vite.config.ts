@@ -2,7 +2,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte'
 import { defineConfig, type Plugin } from 'vite'
 
 /** Words that only one page says: it fetches them, the first load of the others goes without. */
-const APART = 'ui.pipeline.'
+const APART = ['ui.pipeline.', 'ui.empty.']
 
 /** The catalogues serve the server and the command line too: the page ships its own words only. */
 function ownWordsOnly(): Plugin {
@@ -14,7 +14,7 @@ function ownWordsOnly(): Plugin {
       if (!catalogue) return null
       const apart = catalogue[1] !== undefined
       const words = Object.entries(JSON.parse(code) as Record<string, string>)
-      const ours = words.filter(([key]) => key.startsWith('ui.') && key.startsWith(APART) === apart)
+      const ours = words.filter(([key]) => key.startsWith('ui.') && APART.some((stem) => key.startsWith(stem)) === apart)
       const json = JSON.stringify(Object.fromEntries(ours))
       // With a query it is JSON no longer to the bundler, which goes by the end of the name.
       return apart ? { code: `export default ${json}`, map: null, moduleType: 'js' } : { code: json, map: null }

@@ -153,23 +153,24 @@ def test_an_alert_says_why_what_to_do_and_what_became_of_it(reader: Reader, hous
     assert reader.complaints == []
 
 
-def test_readings_before_an_alert_are_drawn_in_the_unit_a_person_can_picture(reader: Reader, house: Studio) -> None:
+def test_readings_before_an_alert_are_drawn_in_the_unit_a_person_can_picture(reader: Reader, tmp_path: Path) -> None:
     now_ms = datetime.now(UTC).timestamp() * 1000
     vram = [12_000 + 400 * n for n in range(30)]
     curve = {"at": [now_ms - 2_000 * (30 - n) for n in range(30)], "vram_mb": vram, "vram_total_mb": 24_576}
     of_the_run = {"service": "comfyui", "instance": "gpu-7", "workflow_id": "wf-gpu-7"}
-    house.server.write(event="resources_sampled", **of_the_run, curve=curve)
-    house.server.running.until("instance:gpu-7 event:resources_sampled")
     told = {"error_type": "torch.OutOfMemoryError", "message": "CUDA out of memory"}
-    house.server.write(level="ERROR", event="node_failed", node="KSampler", **of_the_run, **told)
-    house.server.running.until("instance:gpu-7 event:node_failed")
-    found = house.alert("gpu-memory", instance="gpu-7")
-    page = reader.open(f"{house.url}/alerts/{found['id']}")
-    chart = page.get_by_role("img", name="VRAM")
-    expect(chart).to_contain_text("30.0 GB")
-    expect(page.get_by_role("figure").filter(has=chart)).to_contain_text("23.1 GB")
-    expect(page.get_by_role("link", name="Run", exact=True)).to_have_attribute("href", re.compile("/runs/wf-gpu-7"))
-    assert reader.complaints == []
+    with studio(tmp_path) as house:  # its alert must not stand in the lists of the others
+        house.server.write(event="resources_sampled", **of_the_run, curve=curve)
+        house.server.running.until("instance:gpu-7 event:resources_sampled")
+        house.server.write(level="ERROR", event="node_failed", node="KSampler", **of_the_run, **told)
+        house.server.running.until("instance:gpu-7 event:node_failed")
+        found = house.alert("gpu-memory", instance="gpu-7")
+        page = reader.open(f"{house.url}/alerts/{found['id']}")
+        chart = page.get_by_role("img", name="VRAM")
+        expect(chart).to_contain_text("30.0 GB")
+        expect(page.get_by_role("figure").filter(has=chart)).to_contain_text("23.1 GB")
+        expect(page.get_by_role("link", name="Run", exact=True)).to_have_attribute("href", re.compile("/runs/wf-gpu-7"))
+        assert reader.complaints == []
 
 
 def test_an_alert_is_acknowledged_and_let_go(reader: Reader, quiet: Studio) -> None:

@@ -20,12 +20,16 @@ const loadApart: Record<Language, () => Promise<{ default: Partial<Words> }>> = 
   'zh-CN': () => import('../../../src/safelight/locales/zh-CN.json?apart'),
 }
 const words: Partial<Record<Language, Words>> = {}
+const complete = new Set<Language>()
 let all = false
 
 /** Have the words of a language at hand: before the first one is said, and before the language changes. */
 export async function learn(language: Language): Promise<void> {
-  const [common, apart] = await Promise.all([load[language](), all ? loadApart[language]() : undefined])
-  words[language] = { ...common.default, ...apart?.default }
+  words[language] ??= { ...(await load[language]()).default }
+  if (all && !complete.has(language)) {
+    Object.assign(words[language], (await loadApart[language]()).default)
+    complete.add(language)
+  }
 }
 
 /** The words that are kept apart too, from now on: see `vite.config.ts`. */

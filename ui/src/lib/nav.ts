@@ -17,13 +17,16 @@ export interface PageEntry {
   load: () => Promise<{ default: Component }>
 }
 
-async function settings(): Promise<{ default: Component }> {
-  const [page] = await Promise.all([import('../pages/Settings.svelte'), learnAll()])
+/** A page that says words which are kept apart. */
+async function wordy(page: Promise<{ default: Component }>): Promise<{ default: Component }> {
+  await learnAll()
   return page
 }
 
+const settings = (): Promise<{ default: Component }> => wordy(import('../pages/Settings.svelte'))
+
 export const pages: readonly PageEntry[] = [
-  { path: '/', name: 'ui.nav.overview', icon: 'overview', keys: OVERVIEW_KEYS, load: () => import('../pages/Overview.svelte') },
+  { path: '/', name: 'ui.nav.overview', icon: 'overview', keys: OVERVIEW_KEYS, load: () => wordy(import('../pages/Overview.svelte')) },
   { path: '/runs', name: 'ui.nav.runs', icon: 'run', keys: RUNS_KEYS, load: () => import('../pages/Runs.svelte') },
   { path: '/runs/:id', name: 'ui.nav.run', under: '/runs', keys: RUN_KEYS, load: () => import('../pages/Run.svelte') },
   { path: '/errors', name: 'ui.nav.errors', icon: 'alert', keys: ERRORS_KEYS, load: () => import('../pages/Errors.svelte') },
