@@ -225,6 +225,13 @@ RUN_ENDED_ANYHOW: Final = (*RUN_ENDED, Name.RUN_REJECTED)
 RUN_WENT_WRONG: Final = (Name.RUN_FAILED, Name.RUN_LOST, Name.PROCESSING_FAILED)
 """What counts as a failure in rates and in "N in a row"."""
 
+ALERTING: Final = (
+    Name.ALERT_FIRED, Name.ALERT_RESOLVED, Name.ALERT_ACKNOWLEDGED, Name.NOTIFICATION_SENT, Name.NOTIFICATION_FAILED,
+    Name.SILENCE_ADDED, Name.SILENCE_REMOVED, Name.CHANNEL_DISABLED, Name.CHANNEL_ENABLED, Name.REMEDY_STARTED,
+    Name.REMEDY_FINISHED, Name.REMEDY_FAILED, Name.RULE_CHANGED,
+)  # fmt: skip
+"""What alerting does of its own accord, or somebody does to it."""
+
 IMPORTED: Final = "import-"
 """How the ids of imported events begin: they are history, and no rule judges them."""
 

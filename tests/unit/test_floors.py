@@ -10,7 +10,7 @@ import pytest
 
 FLOORS = (
     {"locales"},
-    {"disk", "errors", "event", "hostzone", "identifier", "paths"},
+    {"disk", "errors", "event", "hostzone", "identifier", "note", "paths"},
     {"batch", "meter", "plugin", "rows"},
     {"query"},
     {"buffer", "store"},

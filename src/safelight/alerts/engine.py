@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..errors import InputError, NoSuchEvent, QueryError, StoreError
 from ..locales import ENGLISH, text
+from ..note import Note, silent
 from ..store import Store
 from .condition import Match
 from .content import compose as usual
@@ -27,7 +28,7 @@ from .judge import Judge
 from .judged import Judged
 from .life import Life, Step
 from .links import Sign
-from .noted import Note, Noted, silent, utc_now
+from .noted import Noted, utc_now
 from .notification import FIRING, RESOLVED, Notification
 from .outbox import Letter, Outbox
 from .overview import Overview, Wanted
@@ -39,7 +40,7 @@ from .silences import Silence
 from .state import Progress
 from .views import Target
 
-__all__ = ["Engine", "Note", "Wanted", "silent", "utc_now"]
+__all__ = ["Engine", "Wanted", "utc_now"]
 
 STEP_MAX: Final = 50_000
 """Events whose matches are judged in one step; what is left is due at once."""

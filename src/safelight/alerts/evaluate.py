@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..errors import QueryError, QueryTooCostly
-from ..event import IMPORTED, OURSELVES, Name
+from ..event import ALERTING, IMPORTED, OURSELVES, Name
 from ..query.compile import where
 from ..query.sql import Span, Sql
 from ..rows import iso
@@ -39,17 +39,14 @@ SAMPLED_MAX: Final = 100
 TEXT_MAX: Final = 2_000
 """Characters kept of each text of an example event; of a traceback the end, where the error is."""
 
-_ALERTING: Final = (
-    Name.ALERT_FIRED, Name.ALERT_RESOLVED, Name.ALERT_ACKNOWLEDGED, Name.NOTIFICATION_SENT, Name.NOTIFICATION_FAILED,
-    Name.SILENCE_ADDED, Name.SILENCE_REMOVED, Name.CHANNEL_DISABLED, Name.CHANNEL_ENABLED, Name.REMEDY_STARTED,
-    Name.REMEDY_FINISHED, Name.REMEDY_FAILED, Name.RULE_CHANGED, Name.DIGEST_SENT,
-)  # fmt: skip
+_UNJUDGED: Final = (*ALERTING, Name.DIGEST_SENT)
+"""Of ourselves: an alert about an alert would never end."""
 ALIVE: Final = Sql("SELECT count(*) AS count FROM events")
 """What a store in good order can answer: tells its trouble from a rule's."""
 JUDGED: Final = Sql(
-    f"NOT (coalesce(service, '') = ? AND coalesce(event, '') IN ({', '.join('?' * len(_ALERTING))}))"
+    f"NOT (coalesce(service, '') = ? AND coalesce(event, '') IN ({', '.join('?' * len(_UNJUDGED))}))"
     " AND NOT starts_with(coalesce(id, ''), ?)",
-    (OURSELVES, *map(str, _ALERTING), IMPORTED),
+    (OURSELVES, *map(str, _UNJUDGED), IMPORTED),
 )
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from ..errors import QueryError
 from ..event import Name
 from ..locales import text
+from ..note import Note
 from ..rows import iso
 from .alert import Alert
 from .content import describe
@@ -24,21 +25,9 @@ LABELS_MAX: Final = 100
 _LEVELS: Final = {1: "INFO", 2: "WARNING", 3: "ERROR"}
 
 
-class Note(Protocol):
-    """Writes an event about ourselves into the store. Called from worker threads, after the fact is durable."""
-
-    def __call__(self, event: str, /, **fields: Any) -> None:
-        """`fields` are columns of an event; `attributes` is an object."""
-        ...
-
-
 def utc_now() -> datetime:
     """The clock, unless another is injected."""
     return datetime.now(UTC)
-
-
-def silent(event: str, /, **fields: Any) -> None:
-    """A `Note` for those who keep no events."""
 
 
 class Noted:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta, tzinfo
+from datetime import tzinfo
 from sqlite3 import Row
 from typing import Any, Final
 
 from ..rows import iso
 from ..services.failures import advice as known_advice
-from ..units import written
 from .alert import Alert
 from .content import describe
 from .costs import Cost
@@ -142,25 +141,7 @@ def rule_view(
     firing, pending = counts.get("firing") or 0, counts.get("pending") or 0
     alive = "firing" if firing else "pending" if pending else state
     cost = cost or Cost()
-    return {
-        "id": rule.id,
-        "when": str(rule.when),
-        "clear": str(rule.clear) if rule.clear else None,
-        "for": _length(rule.lasting),
-        "severity": rule.severity,
-        "repeat": _length(rule.repeat),
-        "resolve_after": _length(rule.resolve_after),
-        "enabled": rule.enabled,
-        "shadow": rule.shadow,
-        "title": rule.title,
-        "text": rule.text,
-        "advice": rule.advice,
-        "channels": list(rule.channels) if rule.channels is not None else None,
-        "inhibit": list(rule.inhibit),
-        "escalate": {"after": _length(rule.escalate.after), "severity": rule.escalate.severity}
-        if rule.escalate
-        else None,
-        "then": rule.model_dump(mode="json", include={"then"})["then"],
+    return rule.model_dump(mode="json", by_alias=True) | {
         "state": "off" if not rule.enabled else state if state in {"error", "no_data"} else alive,
         "error": error,
         "firing": firing,
@@ -173,10 +154,6 @@ def rule_view(
         },
         "window": not str(rule.when).startswith("any "),
     }
-
-
-def _length(length: timedelta | None) -> str | None:
-    return written(length) if length is not None else None
 
 
 def _time(micros: int | None) -> str | None:

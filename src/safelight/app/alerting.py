@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from ..alerts.database import Database
-from ..alerts.engine import Engine, Note
+from ..alerts.engine import Engine
 from ..alerts.held import Shelf
 from ..alerts.links import Signer
 from ..alerts.own_rules import OwnRules
 from ..config import Config
 from ..delivery.deliver import Delivery, target
 from ..hostzone import HostZone
+from ..note import Note
 from ..store import Store
 from .digests import Digests
 from .remedying import Remedying

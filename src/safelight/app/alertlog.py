@@ -12,9 +12,10 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from ..event import Name
+from ..event import ALERTING, Name
+from ..note import Note
 from ..processors.redact import redact_text
 from ..rows import iso
 
@@ -22,40 +23,7 @@ FILE: Final = "alerts.log"
 BYTES_MAX: Final = 10 * 1024 * 1024
 KEPT: Final = 5
 """The file is put aside as `alerts.log.1` at 10 MB; five of those are kept."""
-LOGGED: Final = frozenset(
-    {
-        Name.ALERT_FIRED,
-        Name.ALERT_RESOLVED,
-        Name.ALERT_ACKNOWLEDGED,
-        Name.NOTIFICATION_SENT,
-        Name.NOTIFICATION_FAILED,
-        Name.CHANNEL_DISABLED,
-        Name.CHANNEL_ENABLED,
-        Name.SILENCE_ADDED,
-        Name.SILENCE_REMOVED,
-        Name.REMEDY_STARTED,
-        Name.REMEDY_FINISHED,
-        Name.REMEDY_FAILED,
-        Name.RULE_FAILED,
-        Name.RULE_CHANGED,
-    }
-)
-
-
-class Note(Protocol):
-    """Writes down what we did: `Journal.note`."""
-
-    def __call__(
-        self,
-        event: str,
-        /,
-        message: str = "",
-        level: str = "INFO",
-        attributes: Mapping[str, Any] | None = None,
-        **columns: Any,
-    ) -> None:
-        """An event about ourselves."""
-        ...
+LOGGED: Final = frozenset({*ALERTING, Name.RULE_FAILED})
 
 
 class AlertLog:

@@ -10,13 +10,14 @@ from typing import Final, Protocol
 import anyio
 import anyio.to_thread
 
-from ..alerts.engine import Note, utc_now
+from ..alerts.engine import utc_now
 from ..alerts.notification import Notification
 from ..alerts.views import Target
 from ..answers.digest import digest, message
 from ..errors import SafelightError
 from ..event import OURSELVES, Name
 from ..locales import text
+from ..note import Note
 from ..query.sql import Span, Sql
 from ..store import Store
 

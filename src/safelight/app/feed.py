@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +17,7 @@ from ..collecting.echo import without_echo
 from ..errors import SafelightError, StoreError, StoreFull
 from ..event import Name
 from ..locales import text
+from ..note import Note
 from ..processors import Processor
 from ..processors.route import filter_of
 from ..query.ast import All, Filter
@@ -41,8 +42,6 @@ REMEMBER: Final = 100_000
 
 RETENTION: Final = "retention"
 """Why an event was dropped: it was removed from the store before it was read."""
-
-Note = Callable[..., None]
 
 
 class Feed:

@@ -10,7 +10,6 @@ import anyio.to_thread
 
 from ..alerts.content import TITLE_MAX, cut, shown
 from ..alerts.content.safe import harmless, one_line
-from ..alerts.engine import Note
 from ..alerts.mutes import FLAPPING
 from ..alerts.notification import FIRING, RESOLVED, Notification
 from ..alerts.repair import Repair
@@ -18,6 +17,7 @@ from ..alerts.views import Target
 from ..errors import SafelightError
 from ..event import Name
 from ..locales import text
+from ..note import Note
 from ..remedies import Remedy, step
 from ..remedies.cause import Cause, Said, render
 from ..rows import iso

@@ -13,7 +13,6 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
-from ..alerts.engine import Note, silent
 from ..answers.runs.open import left_open
 from ..answers.runs.submitted import submitted
 from ..comfyui import bundle
@@ -23,6 +22,7 @@ from ..documents import Documents
 from ..errors import InputError, PromptRejected, SafelightError, ServiceError
 from ..event import Name
 from ..locales import ENGLISH, text
+from ..note import Note, silent
 from ..store import Store
 from .ledger import Ledger, Lost
 from .targets import Target, Targets

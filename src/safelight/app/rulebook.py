@@ -16,7 +16,6 @@ from threading import Lock
 from typing import Any, Literal, Protocol
 
 from ..alerts.condition import Thresholded
-from ..alerts.engine import Note
 from ..alerts.own_rules import OwnRules
 from ..alerts.rule import Rule
 from ..config import Config
@@ -28,6 +27,7 @@ from ..config.model import Place
 from ..errors import InputError, NoSuchEvent
 from ..event import Name
 from ..locales import LANGUAGES, catalogue, text
+from ..note import Note
 
 Origin = Literal["default", "file", "page"]
 

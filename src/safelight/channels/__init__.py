@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal
 
@@ -18,6 +17,7 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 from ..alerts.notification import Notification
 from ..errors import ChannelBroken, DeliveryError, Retryable
 from ..plugin import Plugin
+from ..wire.http import not_now, retry_after
 
 ANSWER_MAX: Final = 300
 """Characters kept of what a peer answered."""
@@ -177,21 +177,10 @@ def accepted(response: httpx.Response) -> str:
     answer = " ".join(f"{status} {response.text}".split())[:ANSWER_MAX]
     if response.is_success:
         return answer
-    if response.status_code in {408, 425, 429} or response.status_code >= 500:
+    if not_now(response.status_code):
         raise Retryable("channels.not_now", answer=answer, after_s=retry_after(response.headers))
     if response.is_redirect:
         raise DeliveryError("channels.redirect", answer=status)
     if response.status_code in {401, 410}:
         raise ChannelBroken("channels.refused", answer=answer)
     raise DeliveryError("channels.refused", answer=answer)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `Retry-After` (RFC 9110 §10.2.3: seconds, or a date, taken relative to the `Date` header)."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds())
-    except (ValueError, TypeError):
-        return None

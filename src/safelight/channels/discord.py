@@ -18,7 +18,8 @@ import httpx
 
 from ..alerts.notification import Notification
 from ..errors import ChannelBroken, Retryable
-from . import Channel, SecretUrl, accepted, retry_after
+from ..wire.http import retry_after
+from . import Channel, SecretUrl, accepted
 from .cut import longest, utf16
 from .look import colour, links, mark, title
 from .markup import link

@@ -17,7 +17,8 @@ from pydantic import Field, SecretStr
 
 from ..alerts.notification import RESOLVED, Notification
 from ..errors import ChannelBroken, Retryable
-from . import Channel, accepted, retry_after
+from ..wire.http import retry_after
+from . import Channel, accepted
 from .cut import cut, longest, size
 from .fields import ServerUrl
 from .look import links, title

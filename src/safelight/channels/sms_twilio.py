@@ -16,7 +16,8 @@ from pydantic import Field, SecretStr
 
 from ..alerts.notification import Notification
 from ..errors import ChannelBroken, Retryable
-from . import Channel, accepted, retry_after
+from ..wire.http import retry_after
+from . import Channel, accepted
 from .fields import AccountSid, PhoneNumber, ServerUrl
 from .sms import ONE_MESSAGE, short
 from .verdicts import Codes, spoken, words

@@ -17,7 +17,8 @@ from pydantic import Field, SecretStr
 
 from ..alerts.notification import Notification
 from ..errors import ChannelBroken, DeliveryError, Retryable
-from . import Channel, Conversation, accepted, following, retry_after
+from ..wire.http import retry_after
+from . import Channel, Conversation, accepted, following
 from .cut import cut, longest, utf16
 from .fields import ServerUrl
 from .look import links, mark, title

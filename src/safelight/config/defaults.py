@@ -17,12 +17,6 @@ def default_rules(config: Config) -> list[Rule]:
     return [*ALWAYS, *(rule for service in services for rule in EXPECTED.get(service, ()))]
 
 
-def rules_of(config: Config) -> list[Rule]:
-    """The default rules, each replaced by the configuration's of the same id, then the configuration's others."""
-    own = {rule.id: rule for rule in config.rules}
-    return list(({rule.id: rule for rule in default_rules(config)} | own).values())
-
-
 def sources_of(config: Config) -> list[Source]:
     """The configuration's sources, then those that are found without it: none of a type that it has."""
     return [*config.sources, *discovered(config.sources, config.discover)]

@@ -18,13 +18,14 @@ import anyio.to_thread
 import httpx
 from pydantic import SecretStr
 
-from ..alerts.engine import Note, silent, utc_now
+from ..alerts.engine import utc_now
 from ..alerts.outbox import Letter, Outbox
 from ..alerts.views import Target
 from ..channels import Channel
 from ..errors import ChannelBroken, DeliveryError, Retryable, SafelightError, StoreError
 from ..event import Name
 from ..locales import ENGLISH, text
+from ..note import Note, silent
 from ..rows import iso
 from .converse import InDoubt, converse, hidden, telling
 from .exchange import client

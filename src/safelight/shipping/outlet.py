@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from ..batch import Batch, Checkpoint
 from ..buffer import BufferFull, Frame
 from ..event import LEVELS
+from ..note import Note
 from ..sinks import Sink
 from .attempts import Attempts
 from .clock import Clock, SystemClock
@@ -38,13 +39,13 @@ class Outlet:
         self,
         sink: Sink,
         directory: Path,
-        note: Callable[..., None],
+        note: Note,
         language: str,
         clock: Clock | None = None,
         attempts: Attempts | None = None,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """`directory`: its own. `note`: as `Journal.note`. `patience_s`: what answers later than that is cut off."""
+        """`directory`: its own. `patience_s`: what answers later than that is cut off."""
         self.sink = sink
         self._directory = directory
         self._clock = clock or SystemClock()

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from typing import Any, Final
 
 from ..errors import SafelightError
 from ..event import Name
 from ..locales import text
+from ..note import Note
 from .clock import Clock
 
 AGAIN_S: Final = 60.0
 """What is dropped or refused all the time is told this often, with how much it was."""
-
-Note = Callable[..., None]
 
 
 class Tidings:

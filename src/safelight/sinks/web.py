@@ -9,7 +9,6 @@ import re
 import ssl
 from collections.abc import Mapping
 from datetime import timedelta
-from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -19,12 +18,11 @@ from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 from ..errors import SinkError
 from ..processors import WrongSetting
 from ..units import Duration
+from ..wire.http import not_now, retry_after
 from . import Sink
 
 ANSWER_MAX: Final = 300
 """Characters kept of what a peer answered."""
-NOT_NOW: Final = frozenset({408, 425, 429})
-"""Besides 5xx: the same request may succeed later (RFC 9110 §15.5.9, RFC 8470, RFC 6585 §4)."""
 OURS: Final = frozenset({"host", "content-length", "content-type", "content-encoding", "transfer-encoding"})
 """Headers that nobody else sets."""
 _NAME: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
@@ -116,17 +114,6 @@ def objection(status: int, headers: Mapping[str, str], answer: str, url: str) ->
     told = " ".join(answer.split())[:ANSWER_MAX]
     if status in {401, 403}:
         return SinkError("sinks.web.not_allowed", url=url, status=status, answer=told)
-    if status in NOT_NOW or status >= 500:
+    if not_now(status):
         return SinkError("sinks.web.not_now", url=url, status=status, answer=told, after_s=retry_after(headers))
     return SinkError("sinks.web.wrong_answer", url=url, status=status, answer=told)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by `Retry-After` (RFC 9110 §10.2.3: seconds, or a date, taken relative to the `Date` header)."""
-    value = headers.get("retry-after", "").strip()
-    if value.isascii() and value.isdigit():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - parsedate_to_datetime(headers.get("date", ""))).total_seconds())
-    except (ValueError, TypeError):
-        return None

@@ -7,7 +7,7 @@ import pytest
 from safelight.alerts.when import parse
 from safelight.config import load
 from safelight.config.default_rules import ALWAYS, EXPECTED, KNOWN
-from safelight.config.defaults import rules_of
+from safelight.config.defaults import default_rules
 from safelight.config.faults import Known, faults
 from safelight.locales import LANGUAGES, catalogue
 
@@ -18,7 +18,7 @@ every_rule = pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def ids(tmp_path, text):
     file = tmp_path / "safelight.toml"
     file.write_text(text, encoding="utf-8")
-    return [rule.id for rule in rules_of(load(file, {}))]
+    return [rule.id for rule in default_rules(load(file, {}))]
 
 
 @every_rule

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from safelight.config import load
-from safelight.config.defaults import rules_of
+from safelight.config.defaults import default_rules
 from safelight.errors import ConfigError
 from safelight.units import size
 
@@ -94,13 +94,7 @@ def test_without_a_file_everything_has_a_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     config = load(None, {"XDG_CONFIG_HOME": str(tmp_path)})
     assert (config.server.host, config.server.port, config.path) == ("127.0.0.1", 8678, None)
-    assert {"any-error", "stuck", "error-rate"} <= {rule.id for rule in rules_of(config)}
-
-
-def test_a_rule_of_the_same_id_replaces_a_default_one(tmp_path):
-    config = read(tmp_path, GOOD)
-    assert str(next(rule for rule in rules_of(config) if rule.id == "any-error").when) == "any level:ERROR"
-    assert [rule.id for rule in rules_of(read(tmp_path, "[alerts]\ndefault_rules = false\n"))] == []
+    assert {"any-error", "stuck", "error-rate"} <= {rule.id for rule in default_rules(config)}
 
 
 def test_secrets_come_from_the_environment_and_are_never_shown(tmp_path):

@@ -277,6 +277,14 @@ def _strict(one):
     return json.loads(raw.decode("utf-8", "replace"))
 
 
+@pytest.mark.parametrize(
+    ("key", "said"), [(None, "None"), (True, "True"), (7, "7"), (b"k\xff", "k\udcff"), (1.5, "1.5")]
+)
+def test_a_key_of_any_kind_becomes_text(key, said):
+    assert records.readable({key: 1}) == {said: 1}
+    assert records.line(records.readable({key: {key: 1}})).count(b":") == 2
+
+
 @given(st.binary(max_size=300))
 @settings(max_examples=200, deadline=None)
 def test_arbitrary_bytes_end_in_one_clean_error_or_in_lines(data):

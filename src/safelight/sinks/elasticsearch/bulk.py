@@ -9,12 +9,13 @@ from typing import Final
 import msgspec
 
 from ...errors import SinkError
+from ...wire.http import not_now
 
 REASON_MAX: Final = 300
 """Characters kept of why an event was refused."""
 _CONFLICT: Final = 409
-_LATER: Final = frozenset({401, 403, 404, 408, 425, 429})
-"""What is said of an event and is no fault of the event: rights, a missing index, a busy or read-only cluster."""
+_ELSEWHERE: Final = frozenset({401, 403, 404})
+"""What is said of an event and is no fault of the event: rights, a missing index, a read-only cluster."""
 _NOT_ITS_FAULT: Final = frozenset(
     {
         "cluster_block_exception",  # the disk is over its flood stage
@@ -93,7 +94,7 @@ def verdict(answer: bytes, count: int) -> Verdict:
 
 def _may_change(item: _Item, why: str) -> bool:
     type_ = item.error.type if isinstance(item.error, _Why) else ""
-    return item.status >= 500 or item.status in _LATER or type_ in _NOT_ITS_FAULT or _NO_PIPELINE in why
+    return not_now(item.status) or item.status in _ELSEWHERE or type_ in _NOT_ITS_FAULT or _NO_PIPELINE in why
 
 
 def _reason(item: _Item) -> str:

@@ -23,7 +23,7 @@ def readable(record: dict[Any, Any]) -> dict[str, Any]:
     Fluentd sends lines as binary unless it was told their encoding. What is not UTF-8 stays recognisable (surrogate
     escapes) until the line is written.
     """
-    if {*map(type, record), *map(type, record.values())} <= _PLAIN:
+    if {*map(type, record)} <= {str} and {*map(type, record.values())} <= _PLAIN:
         return record
     return {_text(key): _value(value) for key, value in record.items()}
 
