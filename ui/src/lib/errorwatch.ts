@@ -6,9 +6,10 @@ import { follow } from './feed'
 const THROTTLE_MS = 1_000
 const REST = 5
 
-/** Calls `again` soon after failures that match `q`; `took` is what the last answer cost, in ms. Returns what ends it. */
-export function watchErrors(q: string, again: () => void, took: () => number): () => void {
-  let asked = 0
+/** Has `kept` ask again soon after failures that match `q`, and once when we begin to hear of them: the page has just asked.
+ *  `took` is what the last answer cost, in ms. Returns what ends it. */
+export function watchErrors(q: string, kept: { busy: boolean; again: () => void }, took: () => number): () => void {
+  let asked = Date.now()
   let timer: ReturnType<typeof setTimeout> | undefined
   function soon(): void {
     timer ??= setTimeout(
@@ -16,12 +17,20 @@ export function watchErrors(q: string, again: () => void, took: () => number): (
         timer = undefined
         if (document.hidden) return
         asked = Date.now()
-        again()
+        // An answer on its way is waited for: where each takes longer than the pause, none would ever come.
+        if (kept.busy) soon()
+        else kept.again()
       },
       Math.max(0, asked + Math.max(THROTTLE_MS, REST * took()) - Date.now()),
     )
   }
-  const end = follow(q, { onevents: soon, onagain: soon, onstate: (state) => connection.feed(state) })
+  const end = follow(q, {
+    onevents: soon,
+    onstate: (state) => {
+      connection.feed(state)
+      if (state === 'open') soon()
+    },
+  })
   return () => {
     end()
     clearTimeout(timer)

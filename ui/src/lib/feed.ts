@@ -9,10 +9,9 @@ export type FeedState = 'connecting' | 'open' | 'waiting' | 'paused'
 
 export interface FeedHandlers {
   onevents(events: LogEvent[], dropped: number): void
-  /** The stream is open once more: what happened meanwhile may have come with neither. */
-  onagain?(): void
   /** The query is refused: the stream stays closed. */
   onproblem?(problem: Problem): void
+  /** Whenever it is `open`, what happened just before may be neither in the stream nor in an answer that was asked for earlier. */
   onstate?(state: FeedState): void
 }
 
@@ -24,7 +23,6 @@ const SILENCE_MS = 60_000
 export function follow(q: string, handlers: FeedHandlers): () => void {
   let last: string | null = null
   let failures = 0
-  let opened = false
   let ended = false
   let current: AbortController | null = null
   let retry: ReturnType<typeof setTimeout> | undefined
@@ -50,8 +48,6 @@ export function follow(q: string, handlers: FeedHandlers): () => void {
     if (!answer.ok || !answer.body) throw new Error(`HTTP ${answer.status}`)
     failures = 0
     handlers.onstate?.('open')
-    if (opened) handlers.onagain?.()
-    opened = true
     const parser = new SseParser()
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader()
     for (;;) {

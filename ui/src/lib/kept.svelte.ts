@@ -20,6 +20,8 @@ export class Kept<T> {
   #control: AbortController | null = null
   #asked = 0
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** Something happened while an answer was on its way, which may not know of it. */
+  #old = false
 
   constructor() {
     let first = true
@@ -41,6 +43,7 @@ export class Kept<T> {
     this.#control?.abort()
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#old = false
     const control = (this.#control = new AbortController())
     this.busy = true
     this.#asked = Date.now()
@@ -56,6 +59,7 @@ export class Kept<T> {
       else this.unreachable = true
     }
     this.busy = false
+    if (this.#old) this.#soon()
   }
 
   /** The same question again. */
@@ -67,16 +71,24 @@ export class Kept<T> {
     this.#timer ??= setTimeout(
       () => {
         this.#timer = undefined
-        if (!document.hidden) this.again()
+        if (document.hidden) return
+        // An answer on its way is waited for: where each takes longer than the throttle, none would ever come.
+        if (this.busy) this.#old = true
+        else this.again()
       },
       Math.max(0, this.#asked + THROTTLE_MS - Date.now()),
     )
   }
 
-  /** Ask again whenever something happens that matches `q`. Returns what ends it. */
+  /** Ask again whenever something happens that matches `q`, and once when we begin to hear of it. Returns what ends it. */
   watch(q: string): () => void {
-    const soon = (): void => this.#soon()
-    const end = follow(q, { onevents: soon, onagain: soon, onstate: (state) => connection.feed(state) })
+    const end = follow(q, {
+      onevents: () => this.#soon(),
+      onstate: (state) => {
+        connection.feed(state)
+        if (state === 'open') this.#soon()
+      },
+    })
     return () => {
       end()
       connection.feed(null)
