@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,23 +48,27 @@ title = "A card ran out of memory"
 severity = 3
 inhibit = ["any-error", "oom", "error-rate", "failures-in-a-row"]
 channels = ["team"]
+resolve_after = "1d"
 then = [{{ free_memory = {{}} }}]
 
 [[rules]]
 id = "paper"
 when = "any service:printer"
 channels = ["team"]
+resolve_after = "1d"
 
 [[rules]]
 id = "ink"
 when = "any service:plotter"
 severity = 3
 channels = ["pager"]
+resolve_after = "1d"
 
 [[rules]]
 id = "on-trial"
 when = "any service:press"
 shadow = true
+resolve_after = "1d"
 
 [[rules]]
 id = "bad"
@@ -94,7 +99,7 @@ class Studio:
         said = {"error_type": "torch.OutOfMemoryError", "error_message": "Allocation on device 0 would exceed memory"}
         self.fail("comfyui", **about, **said, message=said["error_message"], traceback=mishaps.DECODE)
 
-    def alert(self, rule: str, within_s: float = 30, **labels: str) -> dict[str, Any]:
+    def alert(self, rule: str, within_s: float = 60, **labels: str) -> dict[str, Any]:
         """The newest alert of a rule with these labels, as soon as there is one."""
         deadline = time.monotonic() + within_s
         while True:
@@ -102,6 +107,21 @@ class Studio:
                 if alert["labels"] | labels == alert["labels"]:
                     return dict(alert)
             assert time.monotonic() < deadline, f"no alert of {rule} within {within_s} s"
+            time.sleep(0.05)
+
+    def settled(self, alerts: Mapping[str, int], unheard: str, within_s: float = 60) -> None:
+        """Return when there are so many alerts of each rule, and no message waits but those for the channel `unheard`.
+
+        Rules are judged at different moments, so that the list goes on growing for seconds after its first alert.
+        """
+        deadline = time.monotonic() + within_s
+        while True:
+            found = self.server.running.get("/alerts", limit=200)["alerts"]
+            told = [one for alert in found for one in alert["notifications"] if one["channel"] != unheard]
+            there = Counter(alert["rule"] for alert in found)
+            if there == Counter(alerts) and all(one["status"] != "waiting" for one in told):
+                return
+            assert time.monotonic() < deadline, f"{there} and {told} after {within_s} s, not {alerts} told"
             time.sleep(0.05)
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
 from support.running import cli, environment
 from web.reading import DESKTOP, Reader
@@ -25,6 +25,12 @@ QUIET = [
     "--disable-sync",
     "--no-first-run",
 ]
+PATIENCE_MS = 30_000
+"""How long a page may take to say what is expected: as long as Playwright waits for a button to be clicked."""
+HANGS_S = 300
+"""After this long a test hangs. With 20 processes for 2 cores the longest, which starts two servers, took 67 s."""
+
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,6 +38,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.web)
+            item.add_marker(pytest.mark.timeout(HANGS_S))
 
 
 @pytest.fixture(scope="session")

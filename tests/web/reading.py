@@ -35,3 +35,9 @@ class Reader:
     def _request(self, request: Request, origin: str) -> None:
         if not request.url.startswith((origin + "/", "blob:")):
             self.complaints.append(f"request to {request.url}")
+
+
+def hold(page: Page) -> None:
+    """Stop the clock of a page: what it shows for a moment stays, until `page.clock.resume()`."""
+    page.clock.install()
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 10)  # not the past, however long this takes

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import re
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Browser, Page, expect
 
-from web.reading import DESKTOP, PHONE, Reader
-from web.serving import ROOT, Server, serving
+from web.downloads import Downloads
+from web.readable import too_wide, violations
+from web.reading import DESKTOP, PHONE, Reader, hold
+from web.serving import ROOT, Server, lasting_port, serving
 
 FIRST_LOAD = 100_000  # bytes on the wire, gzip
-AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 READY = {"/": ".tiles", "/logs": "[role=listitem] .row", "/logs?q=*%20|%20stats%20count()%20by%20node": "table"}
 
 
@@ -41,8 +40,7 @@ def test_a_page_follows_theme_language_and_screen(
         expect(root).to_have_attribute("data-theme", theme)
         expect(root).to_have_attribute("lang", language)
         expect(page.locator("nav")).to_contain_text("日志" if language == "zh-CN" else "Logs")
-        for scrolling in ("html", "main", ".page"):
-            assert page.locator(scrolling).first.evaluate("node => node.scrollWidth <= node.clientWidth"), scrolling
+        assert too_wide(page, "html", "main", ".page") == []
         assert reader.complaints == []
     finally:
         context.close()
@@ -51,42 +49,28 @@ def test_a_page_follows_theme_language_and_screen(
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("path", list(READY))
 def test_a_page_passes_the_accessibility_rules(browser: Browser, server: Server, path: str, theme: str) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed: run `npm ci` in ui/")
     context = browser.new_context(viewport=DESKTOP, color_scheme=theme, locale="en", reduced_motion="reduce")
     try:
         page = context.new_page()
         page.goto(server.url + path)
         ready(page, path)
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        found = page.evaluate("axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] })")
-        assert [(rule["id"], rule["nodes"][0]["html"]) for rule in found["violations"]] == []
+        assert violations(page) == []
     finally:
         context.close()
 
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/errors", "/alerts", "/alerts?tab=rules", "/logs"])
 def test_the_first_load_is_small_and_in_one_language(reader: Reader, server: Server, path: str) -> None:
-    sizes: dict[str, int] = {}
-
-    def weigh(answer: Response) -> None:
-        if answer.url.endswith((".js", ".css")):
-            sizes[answer.url] = len(gzip.compress(answer.body()))
-
-    reader.page.on("response", weigh)
+    downloads = Downloads(reader.page)
     page = reader.open(server.url + path)
     page.wait_for_selector("main :is(.tiles, .row, [data-run], [data-error], [data-rule], .calm, [data-alert])")
-    assert 0 < sum(sizes.values()) < FIRST_LOAD
-    assert languages(sizes) == {"en"}
-    page.get_by_role("button", name="切换到中文").click()
+    assert 0 < downloads.weigh() < FIRST_LOAD
+    assert downloads.languages() == {"en"}
+    with page.expect_response(re.compile(r"/zh-CN-[\w-]+\.js$")):
+        page.get_by_role("button", name="切换到中文").click()
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     expect(page.locator("nav")).to_contain_text("日志")
-    assert languages(sizes) == {"en", "zh-CN"}
-
-
-def languages(urls: Iterable[str]) -> set[str]:
-    """Those whose words were fetched."""
-    return {found[1] for url in urls if (found := re.search(r"/(en|zh-CN)-[\w-]+\.js$", url))}
+    assert downloads.languages() == {"en", "zh-CN"}
 
 
 def test_theme_and_language_are_kept(reader: Reader, server: Server) -> None:
@@ -98,6 +82,7 @@ def test_theme_and_language_are_kept(reader: Reader, server: Server) -> None:
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     page.get_by_role("button", name="Switch to English").click()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
     assert page.evaluate("localStorage.getItem('safelight.language')") is None, "back at the browser's, it follows it"
 
 
@@ -106,18 +91,17 @@ def test_an_unknown_path_leads_back(reader: Reader, server: Server) -> None:
     expect(page.get_by_role("heading")).to_have_text("Nothing is developed here")
     page.get_by_role("link", name="Go to the overview").click()
     ready(page, "/")
-    assert page.url == server.url + "/"
+    expect(page).to_have_url(server.url + "/")
 
 
 def test_the_overview_leads_to_the_lines_behind_it(reader: Reader, server: Server) -> None:
     page = reader.open(server.url + "/?range=6h")
     ready(page, "/")
     expect(page.locator(".tiles a").nth(1)).to_contain_text(re.compile("6[0-9]"))
-    chart = page.get_by_role("slider").bounding_box()
-    assert chart is not None
-    page.mouse.move(chart["x"] + 500, chart["y"] + 40)
+    chart = page.get_by_role("slider")
+    chart.hover(position={"x": 500, "y": 40})
     page.mouse.down()
-    page.mouse.move(chart["x"] + 800, chart["y"] + 40, steps=4)
+    chart.hover(position={"x": 800, "y": 40})
     page.mouse.up()
     page.wait_for_url("**/logs?*from=*to=*")
     page.go_back()
@@ -148,18 +132,21 @@ def test_the_empty_page_says_what_to_do_and_turns_green(reader: Reader, empty_se
     for command in ("safelight comfyui install", "safelight_emit", "safelight ingest", "safelight up --demo"):
         expect(page.locator("pre", has_text=command)).to_be_visible()
     expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Live")
+    hold(page)  # the green card
     empty_server.write(message="hello")
     expect(page.get_by_role("heading", level=1)).to_have_text("The first event has arrived")
+    page.clock.resume()
     ready(page, "/")
     assert reader.complaints == []
 
 
 def test_a_server_that_goes_and_comes_back_is_noticed(reader: Reader, tmp_path: Path) -> None:
-    with serving(tmp_path) as first:
+    port = lasting_port()
+    with serving(tmp_path, port=port) as first:
         page = reader.open(first.url + "/logs")
         expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Connected")
-        port = int(first.url.rpartition(":")[2])
         first.write(message="before")
+        first.running.until('message:"before"')
     expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Server gone", timeout=60_000)
     expect(page.get_by_role("alert").first).to_contain_text("does not answer")
     with serving(tmp_path, port=port):

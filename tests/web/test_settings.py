@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import re
@@ -13,16 +12,16 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Response, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from support.running import running
 from web import pipework
-from web.reading import DESKTOP, PHONE, Reader
+from web.downloads import Downloads
+from web.readable import too_wide, violations
+from web.reading import DESKTOP, PHONE, Reader, hold
 from web.serving import ROOT, Server
 from web.studio import studio
 
-AXE = ROOT / "ui" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = "axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa'] })"
 NARROW = {"width": 390, "height": 844}
 FIRST_LOAD = 100_000  # bytes on the wire, gzip
 SOON_MS = 30_000
@@ -148,6 +147,7 @@ def test_the_last_error_is_copied_as_it_came(browser: Browser, server: Server) -
     context = browser.new_context(viewport=DESKTOP, locale="en", permissions=["clipboard-read", "clipboard-write"])
     try:
         page = look(Reader(context.new_page()), server, pipework.studio)
+        hold(page)  # what is said of it
         page.get_by_role("button", name="Copy the error").click()
         expect(page.get_by_text("Copied")).to_be_visible()
         assert page.evaluate("navigator.clipboard.readText()") == pipework.ERROR
@@ -172,6 +172,7 @@ def test_dead_letters_are_sent_again_only_after_a_question(reader: Reader, serve
     sheet = page.get_by_role("dialog", name="Send dead letters again")
     expect(sheet).to_contain_text("7 events of elasticsearch go to the end of its queue.")
     assert asked == []
+    hold(page)  # what is said of it
     sheet.get_by_role("button", name="Send again").click()
     expect(sheet.get_by_role("alert")).to_have_text("The queue of elasticsearch is full.")
     sheet.get_by_role("button", name="Send again").click()
@@ -285,15 +286,9 @@ def test_the_overview_and_the_frame_lead_here(reader: Reader, server: Server) ->
 
 
 def test_the_first_load_is_small(reader: Reader, server: Server) -> None:
-    sizes: dict[str, int] = {}
-
-    def weigh(answer: Response) -> None:
-        if answer.url.endswith((".js", ".css")):
-            sizes[answer.url] = len(gzip.compress(answer.body()))
-
-    reader.page.on("response", weigh)
+    downloads = Downloads(reader.page)
     look(reader, server, pipework.studio)
-    assert 0 < sum(sizes.values()) < FIRST_LOAD
+    assert 0 < downloads.weigh() < FIRST_LOAD
 
 
 STATES: dict[str, tuple[Telling, str]] = {
@@ -311,8 +306,6 @@ STATES: dict[str, tuple[Telling, str]] = {
 def test_everybody_can_read_it(
     browser: Browser, server: Server, theme: str, locale: str, size: dict[str, int], state: str
 ) -> None:
-    if not AXE.is_file():
-        pytest.skip("axe-core is not installed: run `npm ci` in ui/")
     tell, more = STATES[state]
     context = browser.new_context(viewport=size, color_scheme=theme, locale=locale, reduced_motion="reduce")
     try:
@@ -320,11 +313,8 @@ def test_everybody_can_read_it(
         pretend(page, tell)
         page.goto(f"{server.url}/settings/pipeline{more}")
         expect(page.locator(".flow")).to_be_visible(timeout=SOON_MS)
-        for scrolling in ("html", "main", ".flow"):
-            assert page.locator(scrolling).evaluate("node => node.scrollWidth <= node.clientWidth"), scrolling
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        violations = page.evaluate(RULES)["violations"]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
+        assert violations(page) == []
+        assert too_wide(page, "html", "main", ".flow") == []
     finally:
         context.close()
 
