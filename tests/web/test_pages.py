@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from web.downloads import Downloads
 from web.readable import too_wide, violations
@@ -109,6 +109,30 @@ def test_the_overview_leads_to_the_lines_behind_it(reader: Reader, server: Serve
     page.locator("section", has_text="Slowest nodes").get_by_role("link", name="LoadImage").click()
     page.wait_for_url("**/logs?q=node*LoadImage*")
     page.wait_for_selector(READY["/logs"])
+    assert reader.complaints == []
+
+
+def test_the_overview_is_renewed_in_another_range_too(reader: Reader, server: Server) -> None:
+    asked = 0
+
+    def counting(route: Route) -> None:
+        nonlocal asked
+        asked += 1
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"events": 700 + asked})
+
+    reader.page.route("**/api/v1/overview?*", counting)
+    reader.page.clock.install()
+    page = reader.open(server.url)
+    events = page.locator(".tiles a").first
+    expect(events).to_contain_text("701")
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 5)
+    page.get_by_role("group", name="Time range").get_by_role("button", name="6 hours").click()
+    expect(events).to_contain_text("702")
+    for _ in range(9):  # 18 s, but the server is there meanwhile: else the page asks again for its return
+        page.clock.run_for(2_000)
+        page.evaluate("fetch('/api/v1/status')")
+    expect(events).to_contain_text("703")
     assert reader.complaints == []
 
 

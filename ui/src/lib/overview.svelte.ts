@@ -45,13 +45,16 @@ export class Overview {
   #due = 0
   #range: Range | null = null
   #streamed: LogEvent[] = []
+  #busy = false
 
   /** Load for `range`, and again whenever the figures age. */
   async load(range: Range): Promise<void> {
     this.#range = range
     this.#control?.abort()
     clearTimeout(this.#timer)
+    this.#timer = undefined
     const control = (this.#control = new AbortController())
+    this.#busy = true
     const { signal } = control
     const span = resolve(range, Date.now(), '24h')
     const at = { from: span.start.toISOString(), to: span.end.toISOString() }
@@ -76,6 +79,7 @@ export class Overview {
       if (isAbort(reason)) return
       if (reason instanceof Problem) this.failure = reason.message
     }
+    this.#busy = false
     this.#later(REFRESH_MS)
   }
 
@@ -100,8 +104,10 @@ export class Overview {
     this.#due = due
     this.#timer = setTimeout(() => {
       this.#timer = undefined
-      if (!document.hidden && this.#range) void this.load(this.#range)
-      else this.#later(REFRESH_MS)
+      if (document.hidden || !this.#range) this.#later(REFRESH_MS)
+      // An answer on its way is waited for: in a storm of errors, a slow server would never be heard.
+      else if (this.#busy) this.#later(SOON_MS)
+      else void this.load(this.#range)
     }, ms)
   }
 
