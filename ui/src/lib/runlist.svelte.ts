@@ -37,6 +37,9 @@ export class RunList {
   #control: AbortController | null = null
   #fresh: RunListing | null = null
   #asked = 0
+  #refreshing = false
+  /** There was news while an answer was on its way, which may be older. */
+  #again = false
   #timer: ReturnType<typeof setTimeout> | undefined
 
   constructor(private readonly atTop: () => boolean) {}
@@ -47,6 +50,7 @@ export class RunList {
     this.#control?.abort()
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#again = false
     const control = (this.#control = new AbortController())
     this.busy = true
     try {
@@ -59,7 +63,14 @@ export class RunList {
     } catch (reason) {
       this.#failed(reason, control)
     }
-    if (control === this.#control) this.busy = false
+    if (control !== this.#control) return
+    this.busy = false
+    this.#answered()
+  }
+
+  #answered(): void {
+    if (this.#again) this.#soon()
+    this.#again = false
   }
 
   #ask(signal: AbortSignal, cursor: string | null = null): Promise<RunListing> {
@@ -102,7 +113,12 @@ export class RunList {
 
   async #refresh(): Promise<void> {
     const control = this.#control
-    if (!control || this.busy || document.hidden) return
+    if (!control || document.hidden) return
+    if (this.busy || this.#refreshing) {
+      this.#again = true
+      return
+    }
+    this.#refreshing = true
     try {
       const fresh = await this.#ask(control.signal)
       if (control !== this.#control) return
@@ -121,7 +137,10 @@ export class RunList {
     } catch (reason) {
       // One failed look at what is new is no reason to say so: the connection tells when there is no server.
       if (reason instanceof Problem) this.#failed(reason, control)
+    } finally {
+      this.#refreshing = false
     }
+    if (!this.busy) this.#answered()
   }
 
   /** Put what was held back on the screen. */
@@ -153,7 +172,11 @@ export class RunList {
         this.heard = { instances, times: this.heard.times + 1 }
         this.#soon()
       },
-      onstate: (state) => connection.feed(state),
+      onstate: (state) => {
+        connection.feed(state)
+        // What happened between the answer and the stream is in neither.
+        if (state === 'open') this.#soon()
+      },
     })
     const timer = setInterval(() => this.rows.some((run) => run.state === 'running') && this.#soon(), PROGRESS_MS)
     return () => {

@@ -35,6 +35,9 @@ export class RunView {
   #control: AbortController | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
   #asked = 0
+  #busy = false
+  /** There was news while an answer was on its way, which may be older. */
+  #again = false
 
   constructor(readonly id: string) {}
 
@@ -141,8 +144,10 @@ export class RunView {
     this.#control?.abort()
     clearTimeout(this.#timer)
     this.#timer = undefined
+    this.#again = false
     const control = (this.#control = new AbortController())
     this.#asked = Date.now()
+    this.#busy = true
     try {
       const run = await get<RunDetail>(`/runs/${encodeURIComponent(this.id)}`, {}, control.signal)
       const ended = this.active && run.state !== 'running' && run.state !== 'queued'
@@ -156,19 +161,35 @@ export class RunView {
       if (reason instanceof Problem) this.problem = reason
       else this.unreachable = true
     }
+    if (control !== this.#control) return
+    this.#busy = false
+    if (this.#again) this.#soon()
+  }
+
+  /** Ask anew, but never stop an answer on its way: where each takes longer than the pause, none would ever come. */
+  refresh(): void {
+    if (this.#busy) this.#again = true
+    else void this.load()
   }
 
   #later(ms: number): void {
-    this.#timer ??= setTimeout(() => void this.load(), ms)
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      this.refresh()
+    }, ms)
+  }
+
+  #soon(): void {
+    this.#later(Math.max(0, this.#asked + REFRESH_MS - Date.now()))
   }
 
   /** Follow the run as long as it goes on. Returns what ends it. */
   follow(): () => void {
     const end = follow(`workflow_id:${quote(this.id)}`, {
-      onevents: () => this.#later(Math.max(0, this.#asked + REFRESH_MS - Date.now())),
+      onevents: () => this.#soon(),
       onstate: (state) => {
         connection.feed(state)
-        if (state === 'open') this.#later(Math.max(0, this.#asked + REFRESH_MS - Date.now()))
+        if (state === 'open') this.#soon()
       },
     })
     return () => {
