@@ -44,3 +44,7 @@ WALK = """async () => {
     return steps
 }"""
 """Of thirty keys that walk through the nodes: whether each moved on, and how many changes of the page it took."""
+
+ASKED = """path => performance.getEntriesByType('resource').filter(each => each.name.endsWith(path))
+    .map(each => each.startTime)"""
+"""When a path was asked for, in milliseconds of the page: its own clock, for nobody may listen meanwhile."""
