@@ -15,6 +15,7 @@ export interface Notification {
   at: string | null
   answer: string | null
 }
+export const NOTIFICATION_ICONS = { sent: 'check', waiting: 'clock', failed: 'close' } as const
 export interface Alert {
   id: string
   rule: string
@@ -106,6 +107,9 @@ export interface Silence {
   state: 'active' | 'waiting' | 'over'
   muting: number
 }
+
+/** For how long the page offers to be quiet. */
+export const SILENCE_LENGTHS = ['1h', '4h', '1d', '7d'] as const
 
 export type RuleState = 'ok' | 'pending' | 'firing' | 'no_data' | 'error' | 'off'
 /** What stands in the file for a rule. */

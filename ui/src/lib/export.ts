@@ -1,4 +1,4 @@
-/** Taking events away: as a file, or to the clipboard. */
+/** Taking events away as a file. */
 import { get, type EventPage, type LogEvent } from './api'
 import { FIELDS } from './fields'
 
@@ -39,20 +39,4 @@ export function download(name: string, type: string, content: string): void {
   const link = Object.assign(document.createElement('a'), { href: address, download: name })
   link.click()
   setTimeout(() => URL.revokeObjectURL(address), 10_000)
-}
-
-/** False where the browser forbids it, as on plain HTTP away from this machine. */
-export async function copy(text: string): Promise<boolean> {
-  try {
-    await navigator.clipboard.writeText(text)
-    return true
-  } catch {
-    const area = Object.assign(document.createElement('textarea'), { value: text })
-    area.style.position = 'fixed'
-    document.body.append(area)
-    area.select()
-    const done = document.execCommand('copy')
-    area.remove()
-    return done
-  }
 }

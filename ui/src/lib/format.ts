@@ -96,7 +96,7 @@ export function ago(iso: string, now: number): string {
   return words.format(-Math.floor(seconds / 86_400), 'day')
 }
 
-const two = (n: number): string => String(n).padStart(2, '0')
+export const two = (n: number): string => String(n).padStart(2, '0')
 
 /** The parts of a moment on the reader's clock. By hand: a table paints hundreds of them a frame. */
 export function parts(at: Date, zone: Zone) {

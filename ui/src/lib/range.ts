@@ -1,5 +1,5 @@
 /** Spans of time as the URL holds them: `now-6h`, `now`, or an ISO moment. */
-import { parts } from './format'
+import { parts, two } from './format'
 import type { Zone } from './prefs.svelte'
 
 export interface Range {
@@ -22,6 +22,12 @@ export function lengthOf(text: string): number | null {
   const found = /^(\d+)([smhdw])$/.exec(text)
   return found ? Number(found[1]) * UNITS[found[2]!]! : null
 }
+
+/** The range as an address says it, which is silent on what the page shows without being asked. */
+export const inAddress = ({ from, to }: Range, unasked: Range): { from: string | null; to: string | null } => ({
+  from: from === unasked.from ? null : from,
+  to: to === unasked.to ? null : to,
+})
 
 export const last = (preset: string): Range => ({ from: `now-${preset}`, to: 'now' })
 
@@ -57,8 +63,6 @@ export function widen(span: Span, now: number): Range {
   const half = (span.end.getTime() - span.start.getTime()) / 2
   return fixed(new Date(span.start.getTime() - half), new Date(Math.min(span.end.getTime() + half, now)))
 }
-
-const two = (n: number): string => String(n).padStart(2, '0')
 
 /** The value of an `<input type=datetime-local>` for a moment, on the reader's clock. */
 export function toInput(at: Date, zone: Zone): string {
