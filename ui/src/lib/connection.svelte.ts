@@ -1,6 +1,6 @@
 /** Whether there is a server, and what it says of itself. */
 import { get, isAbort, Unreachable, type Status } from './api'
-import type { FeedState } from './feed'
+import { follow, type FeedHandlers, type FeedState } from './feed'
 
 export type ConnectionState = 'connecting' | 'connected' | 'live' | 'reconnecting' | 'gone'
 
@@ -33,10 +33,26 @@ class Connection {
     void this.check()
   }
 
-  /** The page's stream reports here; null when it has none. */
-  feed(state: FeedState | null): void {
-    this.#feed = state
-    if (state === 'waiting') void this.check()
+  /** Follow what happens that matches `q`: the page's one stream. Returns what ends it. */
+  follow(q: string, handlers: FeedHandlers): () => void {
+    const end = follow(q, {
+      ...handlers,
+      onstate: (state) => {
+        this.#feed = state
+        if (state === 'waiting') void this.check()
+        handlers.onstate?.(state)
+      },
+    })
+    return () => {
+      end()
+      this.#feed = null
+    }
+  }
+
+  /** Be called soon after something happened that matches `q`, and once when we begin to hear of it: an answer that was asked for
+   *  earlier may not know of what happened just before. Returns what ends it. */
+  hear(q: string, soon: () => void): () => void {
+    return this.follow(q, { onevents: soon, onstate: (state) => void (state === 'open' && soon()) })
   }
 
   async check(): Promise<void> {

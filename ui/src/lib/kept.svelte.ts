@@ -5,11 +5,8 @@
 import { untrack } from 'svelte'
 import { isAbort, Problem } from './api'
 import { connection } from './connection.svelte'
-import { follow } from './feed'
 import { prefs } from './prefs.svelte'
-
-/** However much happens, ask once a second at most. */
-const THROTTLE_MS = 1_000
+import { Throttle } from './throttle'
 
 export class Kept<T> {
   value = $state.raw<T | null>(null)
@@ -18,12 +15,11 @@ export class Kept<T> {
   busy = $state(false)
   #ask: ((signal: AbortSignal) => Promise<T>) | null = null
   #control: AbortController | null = null
-  #asked = 0
-  #timer: ReturnType<typeof setTimeout> | undefined
-  /** Something happened while an answer was on its way, which may not know of it. */
-  #old = false
+  #throttle: Throttle
 
-  constructor() {
+  /** `took`: what the last answer cost, in milliseconds. */
+  constructor(took?: (value: T) => number) {
+    this.#throttle = new Throttle(() => this.again(), () => (took && this.value !== null ? took(this.value) : 0))
     let first = true
     $effect(() => {
       void prefs.language // what the server says in words
@@ -33,7 +29,7 @@ export class Kept<T> {
     })
     $effect(() => () => {
       this.#control?.abort()
-      clearTimeout(this.#timer)
+      this.#throttle.stop()
     })
   }
 
@@ -41,12 +37,9 @@ export class Kept<T> {
   async load(ask: (signal: AbortSignal) => Promise<T>): Promise<void> {
     this.#ask = ask
     this.#control?.abort()
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#old = false
     const control = (this.#control = new AbortController())
     this.busy = true
-    this.#asked = Date.now()
+    this.#throttle.began()
     try {
       const value = await ask(control.signal)
       if (control !== this.#control) return
@@ -59,7 +52,7 @@ export class Kept<T> {
       else this.unreachable = true
     }
     this.busy = false
-    if (this.#old) this.#soon()
+    this.#throttle.ended()
   }
 
   /** The same question again. */
@@ -67,31 +60,8 @@ export class Kept<T> {
     if (this.#ask) void this.load(this.#ask)
   }
 
-  #soon(): void {
-    this.#timer ??= setTimeout(
-      () => {
-        this.#timer = undefined
-        if (document.hidden) return
-        // An answer on its way is waited for: where each takes longer than the throttle, none would ever come.
-        if (this.busy) this.#old = true
-        else this.again()
-      },
-      Math.max(0, this.#asked + THROTTLE_MS - Date.now()),
-    )
-  }
-
-  /** Ask again whenever something happens that matches `q`, and once when we begin to hear of it. Returns what ends it. */
+  /** Ask again whenever something happens that matches `q`. Returns what ends it. */
   watch(q: string): () => void {
-    const end = follow(q, {
-      onevents: () => this.#soon(),
-      onstate: (state) => {
-        connection.feed(state)
-        if (state === 'open') this.#soon()
-      },
-    })
-    return () => {
-      end()
-      connection.feed(null)
-    }
+    return connection.hear(q, () => this.#throttle.soon())
   }
 }

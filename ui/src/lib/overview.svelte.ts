@@ -11,7 +11,6 @@ import {
 } from './api'
 import type { Alert, AlertListing } from './alerts'
 import { connection } from './connection.svelte'
-import { follow } from './feed'
 import { firing } from './firing.svelte'
 import { resolve, type Range } from './range'
 
@@ -113,19 +112,14 @@ export class Overview {
 
   /** Follow the errors and what begins and ends, or the very first event of an empty store. Returns what ends it. */
   watch(empty: boolean, onruns: () => void): () => void {
-    const end = follow(empty ? OTHERS : FOLLOWED, {
+    return connection.follow(empty ? OTHERS : FOLLOWED, {
       onevents: (events) => {
         if (empty) return this.#arrived(events)
         const failed = events.filter(({ level, service }) => (level === 'ERROR' || level === 'CRITICAL') && service !== 'safelight')
         if (failed.length) this.#failed(failed)
         if (events.some(({ event }) => event && /^(run|instance|worker)_/.test(event))) onruns()
       },
-      onstate: (state) => connection.feed(state),
     })
-    return () => {
-      end()
-      connection.feed(null)
-    }
   }
 
   #arrived(events: readonly LogEvent[]): void {

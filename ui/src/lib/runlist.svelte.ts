@@ -4,15 +4,12 @@
  */
 import { get, isAbort, Problem } from './api'
 import { connection } from './connection.svelte'
-import { follow } from './feed'
 import type { Range } from './range'
 import { asQuery, isFiltered, renewed, updated, type RunFilter } from './runlist'
 import type { Run, RunListing } from './runs'
+import { Throttle } from './throttle'
 
 const PAGE = 50
-/** However many runs begin and end, the page asks once a second at most, and keeps no server busy more than a fifth of the time. */
-const THROTTLE_MS = 1_000
-const REST = 5
 /** The steps of a node are no events that the stream brings: while something runs, ask. */
 const PROGRESS_MS = 2_000
 /** Before everything that a store can hold. */
@@ -36,11 +33,7 @@ export class RunList {
   #range: Range | null = null
   #control: AbortController | null = null
   #fresh: RunListing | null = null
-  #asked = 0
-  #refreshing = false
-  /** There was news while an answer was on its way, which may be older. */
-  #again = false
-  #timer: ReturnType<typeof setTimeout> | undefined
+  readonly #throttle = new Throttle(() => void this.#refresh(), () => this.page?.took_ms ?? 0)
 
   constructor(private readonly atTop: () => boolean) {}
 
@@ -48,10 +41,8 @@ export class RunList {
     this.#filter = filter
     this.#range = range
     this.#control?.abort()
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#again = false
     const control = (this.#control = new AbortController())
+    this.#throttle.began()
     this.busy = true
     try {
       const page = await this.#ask(control.signal)
@@ -65,16 +56,10 @@ export class RunList {
     }
     if (control !== this.#control) return
     this.busy = false
-    this.#answered()
-  }
-
-  #answered(): void {
-    if (this.#again) this.#soon()
-    this.#again = false
+    this.#throttle.ended()
   }
 
   #ask(signal: AbortSignal, cursor: string | null = null): Promise<RunListing> {
-    this.#asked = Date.now()
     return get<RunListing>('/runs', { ...asQuery(this.#filter!), ...this.#range!, limit: PAGE, cursor }, signal)
   }
 
@@ -113,12 +98,8 @@ export class RunList {
 
   async #refresh(): Promise<void> {
     const control = this.#control
-    if (!control || document.hidden) return
-    if (this.busy || this.#refreshing) {
-      this.#again = true
-      return
-    }
-    this.#refreshing = true
+    if (!control) return
+    this.#throttle.began()
     try {
       const fresh = await this.#ask(control.signal)
       if (control !== this.#control) return
@@ -138,9 +119,8 @@ export class RunList {
       // One failed look at what is new is no reason to say so: the connection tells when there is no server.
       if (reason instanceof Problem) this.#failed(reason, control)
     } finally {
-      this.#refreshing = false
+      if (control === this.#control) this.#throttle.ended()
     }
-    if (!this.busy) this.#answered()
   }
 
   /** Put what was held back on the screen. */
@@ -154,40 +134,25 @@ export class RunList {
     this.#fresh = null
   }
 
-  #soon(): void {
-    this.#timer ??= setTimeout(
-      () => {
-        this.#timer = undefined
-        void this.#refresh()
-      },
-      Math.max(0, this.#asked + Math.max(THROTTLE_MS, REST * (this.page?.took_ms ?? 0)) - Date.now()),
-    )
-  }
-
   /** Follow what begins and ends. Returns what ends it. */
   watch(): () => void {
-    const end = follow('event:run_*', {
+    const end = connection.follow('event:run_*', {
       onevents: (events) => {
         const instances = new Set(events.flatMap((event) => event.instance ?? []))
         this.heard = { instances, times: this.heard.times + 1 }
-        this.#soon()
+        this.#throttle.soon()
       },
-      onstate: (state) => {
-        connection.feed(state)
-        // What happened between the answer and the stream is in neither.
-        if (state === 'open') this.#soon()
-      },
+      onstate: (state) => void (state === 'open' && this.#throttle.soon()),
     })
-    const timer = setInterval(() => this.rows.some((run) => run.state === 'running') && this.#soon(), PROGRESS_MS)
+    const timer = setInterval(() => this.rows.some((run) => run.state === 'running') && this.#throttle.soon(), PROGRESS_MS)
     return () => {
       end()
       clearInterval(timer)
-      connection.feed(null)
     }
   }
 
   end(): void {
     this.#control?.abort()
-    clearTimeout(this.#timer)
+    this.#throttle.stop()
   }
 }

@@ -1,7 +1,6 @@
 /** Live tail: what arrives, newest first, painted at most once a frame and never more than a ring of it. */
 import { get, type EventPage, type LogEvent, type Problem } from './api'
 import { connection } from './connection.svelte'
-import { follow } from './feed'
 
 /** Lines kept; older ones are a search away. */
 export const RING = 5000
@@ -39,14 +38,13 @@ export class Tail {
     this.overflown = false
     this.problem = null
     this.#known = new Set(known)
-    this.#end = follow(q, {
+    this.#end = connection.follow(q, {
       onevents: (events, dropped) => {
         this.dropped += dropped
         this.#take(events)
       },
       onproblem: (problem) => (this.problem = problem),
       onstate: (state) => {
-        connection.feed(state)
         if (state === 'open') void this.#catchUp(q, since, run)
       },
     })
@@ -75,7 +73,6 @@ export class Tail {
     cancelAnimationFrame(this.#frame)
     this.#frame = 0
     this.#arrived = []
-    connection.feed(null)
   }
 
   clear(): void {

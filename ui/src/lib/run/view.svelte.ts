@@ -1,7 +1,6 @@
 /** One run as its page shows it: what the server says, what the reader chose, and the running clock. */
 import { get, isAbort, Problem } from '../api'
 import { connection } from '../connection.svelte'
-import { follow } from '../feed'
 import { quote } from '../filters'
 import { ancestors, descendants, MANY } from './layout'
 import { isMode, type Mode } from './heat'
@@ -9,17 +8,18 @@ import { memoryOf } from './curve'
 import { parentsOf } from './rows'
 import { about, axisOf, read, within, written, type Span } from './scale'
 import type { NodeState } from '../looks'
+import { Throttle } from '../throttle'
 import type { Execution, RunDetail } from '../runs'
 
 export const TABS = ['node', 'logs', 'prompt', 'outputs'] as const
 export type Tab = (typeof TABS)[number]
 
-/** While a run goes on, it is asked for at most this often. */
-const REFRESH_MS = 1000
 /** What the server writes after the end, such as outputs and figures. */
 const SETTLE_MS = 1500
 /** A clock that moves fluently without painting each frame. */
 const TICK_MS = 200
+/** And for readers who want no motion. */
+const STILL_MS = 1000
 
 export class RunView {
   run = $state.raw<RunDetail | null>(null)
@@ -33,11 +33,8 @@ export class RunView {
   tab = $state<Tab>('node')
   #now = $state(Date.now())
   #control: AbortController | null = null
-  #timer: ReturnType<typeof setTimeout> | undefined
-  #asked = 0
-  #busy = false
-  /** There was news while an answer was on its way, which may be older. */
-  #again = false
+  #settling: ReturnType<typeof setTimeout> | undefined
+  readonly #throttle = new Throttle(() => void this.load())
 
   constructor(readonly id: string) {}
 
@@ -142,12 +139,9 @@ export class RunView {
 
   async load(): Promise<void> {
     this.#control?.abort()
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    this.#again = false
+    clearTimeout(this.#settling)
     const control = (this.#control = new AbortController())
-    this.#asked = Date.now()
-    this.#busy = true
+    this.#throttle.began()
     try {
       const run = await get<RunDetail>(`/runs/${encodeURIComponent(this.id)}`, {}, control.signal)
       const ended = this.active && run.state !== 'running' && run.state !== 'queued'
@@ -155,58 +149,35 @@ export class RunView {
       this.#now = Date.now()
       this.problem = null
       this.unreachable = false
-      if (ended) this.#later(SETTLE_MS)
+      if (ended) this.#settling = setTimeout(() => this.refresh(), SETTLE_MS)
     } catch (reason) {
       if (isAbort(reason)) return
       if (reason instanceof Problem) this.problem = reason
       else this.unreachable = true
     }
-    if (control !== this.#control) return
-    this.#busy = false
-    if (this.#again) this.#soon()
+    if (control === this.#control) this.#throttle.ended()
   }
 
-  /** Ask anew, but never stop an answer on its way: where each takes longer than the pause, none would ever come. */
+  /** Ask anew, once no answer is on its way. */
   refresh(): void {
-    if (this.#busy) this.#again = true
-    else void this.load()
-  }
-
-  #later(ms: number): void {
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      this.refresh()
-    }, ms)
-  }
-
-  #soon(): void {
-    this.#later(Math.max(0, this.#asked + REFRESH_MS - Date.now()))
+    this.#throttle.now()
   }
 
   /** Follow the run as long as it goes on. Returns what ends it. */
   follow(): () => void {
-    const end = follow(`workflow_id:${quote(this.id)}`, {
-      onevents: () => this.#soon(),
-      onstate: (state) => {
-        connection.feed(state)
-        if (state === 'open') this.#soon()
-      },
-    })
-    return () => {
-      end()
-      connection.feed(null)
-    }
+    return connection.hear(`workflow_id:${quote(this.id)}`, () => this.#throttle.soon())
   }
 
   /** Let running times tick. Returns what stops it. */
   tick(): () => void {
     const still = matchMedia('(prefers-reduced-motion: reduce)').matches
-    const timer = setInterval(() => document.hidden || (this.#now = Date.now()), still ? REFRESH_MS : TICK_MS)
+    const timer = setInterval(() => document.hidden || (this.#now = Date.now()), still ? STILL_MS : TICK_MS)
     return () => clearInterval(timer)
   }
 
   end(): void {
     this.#control?.abort()
-    clearTimeout(this.#timer)
+    clearTimeout(this.#settling)
+    this.#throttle.stop()
   }
 }
