@@ -349,7 +349,7 @@ def test_a_channel_says_what_its_peer_answers_and_is_switched_on_again(reader: R
     with studio(tmp_path) as house:
         house.pager.answers(REFUSED)
         house.fail("plotter", message="ink is out")
-        house.server.running.until("service:safelight event:channel_disabled", within_s=30)
+        house.server.running.until("service:safelight event:channel_disabled")
         page = look(reader, house, "?tab=channels")
         pager = page.locator("[data-channel=pager]")
         expect(pager).to_contain_text("broken")
