@@ -10,10 +10,6 @@ from typing import Any
 
 from playwright.sync_api import Error, Page
 
-WIDE = """selectors => selectors.filter(selector => {
-    const node = document.querySelector(selector)
-    return !node || node.scrollWidth > node.clientWidth
-})"""
 LISTEN = """() => {
     const toast = document.querySelector('.toast')
     window.said = []
@@ -29,11 +25,6 @@ def nothing(page: Page, wrong: str, arg: Any = None) -> None:
     except Error:
         assert page.evaluate(wrong, arg) == []
         raise
-
-
-def fits(page: Page, *selectors: str) -> None:
-    """None of these must be scrolled sideways."""
-    nothing(page, WIDE, list(selectors))
 
 
 def listen(page: Page) -> None:

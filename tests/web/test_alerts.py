@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from support.providers import Answer
 from web.alarms import Studio, studio
-from web.readable import too_wide, violations
+from web.readable import fits, violations
 from web.reading import DESKTOP, PHONE, Reader
 from web.serving import lasting_port, serving
 
@@ -459,7 +459,7 @@ def test_everybody_can_read_it(
         page.goto(house.url + path.format(id=house.alert("gpu-memory", instance="gpu-1")["id"]))
         expect(page.locator(ready).first).to_be_visible(timeout=SOON_MS)
         assert violations(page) == []
-        assert too_wide(page, "html", "main", "dialog .body") == []
+        fits(page, "html", "main", "dialog .body")
     finally:
         context.close()
 

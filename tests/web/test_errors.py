@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from support.runs import Story, fill, stories
 from web import mishaps
-from web.readable import too_wide, violations
+from web.readable import fits, violations
 from web.reading import DESKTOP, PHONE, Reader
 from web.serving import Server, serving
 
@@ -227,6 +227,6 @@ def test_everybody_can_read_it(
         page.goto(troubled.url + where)
         expect(page.locator("[data-error], figure").first).to_be_visible()
         assert violations(page) == []
-        assert too_wide(page, "html", "main") == []
+        fits(page, "html", "main")
     finally:
         context.close()

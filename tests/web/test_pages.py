@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from web.downloads import Downloads
-from web.readable import too_wide, violations
+from web.readable import fits, violations
 from web.reading import DESKTOP, PHONE, Reader, hold
 from web.serving import ROOT, Server, lasting_port, serving
 
@@ -40,7 +40,7 @@ def test_a_page_follows_theme_language_and_screen(
         expect(root).to_have_attribute("data-theme", theme)
         expect(root).to_have_attribute("lang", language)
         expect(page.locator("nav")).to_contain_text("日志" if language == "zh-CN" else "Logs")
-        assert too_wide(page, "html", "main", ".page") == []
+        fits(page, "html", "main", ".page")
         assert reader.complaints == []
     finally:
         context.close()

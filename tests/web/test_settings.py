@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, Locator, Page, Route, expect
 from support.running import running
 from web import pipework
 from web.downloads import Downloads
-from web.readable import too_wide, violations
+from web.readable import fits, violations
 from web.reading import DESKTOP, PHONE, Reader, hold
 from web.serving import ROOT, Server
 from web.studio import studio
@@ -314,7 +314,7 @@ def test_everybody_can_read_it(
         page.goto(f"{server.url}/settings/pipeline{more}")
         expect(page.locator(".flow")).to_be_visible(timeout=SOON_MS)
         assert violations(page) == []
-        assert too_wide(page, "html", "main", ".flow") == []
+        fits(page, "html", "main", ".flow")
     finally:
         context.close()
 
