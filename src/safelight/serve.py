@@ -18,6 +18,7 @@ from .app import App
 from .config import load
 from .demo import Demo
 from .errors import ConfigError
+from .lean import settle
 from .locales import text
 from .paths import data_directory, is_loopback
 from .store.lock import Lock
@@ -122,6 +123,7 @@ async def _run(app: App, listener: socket.socket, ready: Callable[[], None]) -> 
         tasks.start_soon(answer)
         with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
             ready()
+            settle()
             async for _ in signals:
                 break
         await app.stop()

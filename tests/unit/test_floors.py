@@ -10,7 +10,7 @@ import pytest
 
 FLOORS = (
     {"locales"},
-    {"disk", "errors", "event", "hostzone", "identifier", "note", "paths"},
+    {"disk", "errors", "event", "hostzone", "identifier", "lean", "note", "paths"},
     {"batch", "meter", "plugin", "rows"},
     {"query"},
     {"buffer", "store"},

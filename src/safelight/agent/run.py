@@ -17,13 +17,13 @@ from pydantic import ValidationError
 from ..config.agent import AgentConfig, load
 from ..config.told import mistakes
 from ..errors import ConfigError
+from ..lean import settle
 from ..locales import text
 from ..paths import is_loopback
 from ..plugin import kind
 from ..sinks import Sink
 from ..store.lock import Lock
 from .agent import Agent
-from .lean import settle
 from .telling import usual_place
 
 SERVER: Final = "safelight"

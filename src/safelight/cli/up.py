@@ -20,6 +20,9 @@ def command(
     config: Path | None, data: Path | None, host: str | None, port: int | None, demo: bool, demo_speed: float
 ) -> None:
     """Run the server until it is told to stop."""
-    from ..serve import Options, serve  # noqa: PLC0415 - the whole server; not on the path of `--help`
+    from ..lean import lean  # noqa: PLC0415 - the whole server; not on the path of `--help`
+
+    lean()
+    from ..serve import Options, serve  # noqa: PLC0415
 
     serve(Options(config, data, host, port, demo_speed if demo else None, LANGUAGE), click.echo)

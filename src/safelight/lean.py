@@ -1,8 +1,12 @@
-"""An agent runs beside what it watches and shall not be felt there: what keeps its memory small.
+"""What runs for months, agent and server, shall not be felt on its machine: what keeps its memory small.
 
-Measured with the default sources and one server to send to: 86 MB when everything is imported, half of it pages of
-libraries, most of which only loading them needs. `settle` gives those back, unless another process of this machine uses
-the same ones: then they cost nothing more.
+Measured of an agent with the default sources and one server to send to: 86 MB when everything is imported, half of it
+pages of libraries, most of which only loading them needs. `settle` gives those back, unless another process of this
+machine uses the same ones: then they cost nothing more.
+
+A server that took in 2,000 events a second stood at 405 to 438 MB with Arrow's usual allocator, which keeps what it has
+freed: 193 MB where 57 MB were in use. With the system's it stands at 185 to 198 MB, at no more CPU; at rest, settled,
+at 130 instead of 176.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ def lean() -> None:
     """Let Arrow use the allocator of the system, and let that keep little; and import no command line of httpx, which
     takes 5 MB where rich is installed. Before pyarrow and httpx are imported.
 
-    While 1M lines are read its own memory stays at 70 MB instead of 115; they take 8 s of CPU instead of 6.
+    While 1M lines are read an agent's own memory stays at 70 MB instead of 115; they take 8 s of CPU instead of 6.
     """
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))  # as if it were missing: httpx does without it
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
