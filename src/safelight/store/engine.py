@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,9 @@ MEMORY: Final = "512MB"
 THREADS: Final = 2
 AGAIN_S: Final = 0.05
 """An interrupt that comes between two statements is lost on the next one: it is repeated so often."""
+STALE_MAX: Final = 64
+"""Files that are gone and were read. DuckDB keeps the footer of each file it has read, 47 kB of a small segment, and
+forgets none until its memory is full; after so many it begins anew."""
 
 
 class Deadline:
@@ -58,8 +61,18 @@ class Engine:
         }
         self._lock = threading.Lock()
         self._database: duckdb.DuckDBPyConnection | None = None
+        self._retired: list[duckdb.DuckDBPyConnection] = []  # still in use, and not asked any more
         self._sessions: set[Session] = set()  # under way
+        self._known: set[Hashable] = set()
         self._closed = False
+
+    def reads(self, files: Collection[Hashable]) -> None:
+        """What there is to read from now on. Memory does not grow with the files there were."""
+        with self._lock:
+            self._known.update(files)
+            if len(self._known) - len(files) >= STALE_MAX:
+                self._known = set(files)
+                self._retire()
 
     def _begin(self, deadline: Deadline) -> Session:
         with self._lock:
@@ -71,7 +84,7 @@ class Engine:
                 self._database = duckdb.connect(":memory:", config=self._settings)
                 self._database.execute("SET GLOBAL TimeZone = 'UTC'")
                 self._database.execute("SET GLOBAL parquet_metadata_cache = true")
-            session = Session(self._database.cursor(), deadline)
+            session = Session(self._database, deadline)
             self._sessions.add(session)
             return session
 
@@ -88,7 +101,7 @@ class Engine:
         finally:
             with self._lock:
                 self._sessions.discard(session)
-                self._release_if_over()
+                self._release()
 
     def close(self) -> None:
         """Interrupt what is under way and refuse what comes later. The memory is released with the last session."""
@@ -96,20 +109,28 @@ class Engine:
             self._closed = True
             for session in self._sessions:
                 session.give_up()
-            self._release_if_over()
+            self._retire()
 
-    def _release_if_over(self) -> None:
-        """Closing a database closes its cursors too, and one that still runs must not lose its own."""
-        if self._closed and not self._sessions and self._database is not None:
-            self._database.close()
+    def _retire(self) -> None:
+        if self._database is not None:
+            self._retired.append(self._database)
             self._database = None
+        self._release()
+
+    def _release(self) -> None:
+        """Closing a database closes its cursors too, and one that still runs must not lose its own."""
+        used = [session.database for session in self._sessions]
+        for database in [one for one in self._retired if one not in used]:
+            self._retired.remove(database)
+            database.close()
 
 
 class Session:
     """Statements that share a deadline and the tables registered for them. A thread of its own watches the time."""
 
-    def __init__(self, cursor: duckdb.DuckDBPyConnection, deadline: Deadline) -> None:
-        self._cursor = cursor
+    def __init__(self, database: duckdb.DuckDBPyConnection, deadline: Deadline) -> None:
+        self.database = database
+        self._cursor = database.cursor()
         self._deadline = deadline
         self._given_up = False
         self._over = False

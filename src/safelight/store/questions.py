@@ -51,6 +51,7 @@ class Questions:
         deadline = Deadline(timeout_s)
         for _ in range(ATTEMPTS):
             snapshot = self._snapshot()
+            self._engine.reads([one.file for one in snapshot.segments])
             try:
                 with self._engine.session(deadline) as session:
                     return question(session, snapshot)

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
 import threading
+from datetime import UTC, datetime
 
+import duckdb
 import pytest
 
+from safelight.batch import Batch
 from safelight.errors import QueryTooCostly, StoreError
 from safelight.query.sql import Sql
 from safelight.store.engine import Deadline, Engine
+from safelight.store.segments import SegmentStore
 
 ENDLESS = "SELECT count(*) FROM range(1000000000) a, range(1000000000) b WHERE a.range > b.range"
 
@@ -104,3 +108,40 @@ def test_a_store_that_answers_no_more_still_writes(opened, events, all_ids):
         all_ids(store)
     store.append(events(0, 3))
     assert opened().figures().events == 3
+
+
+def test_what_is_asked_ends_where_it_began_while_the_engine_begins_anew(engine, monkeypatch):
+    monkeypatch.setattr("safelight.store.engine.STALE_MAX", 2)
+    engine.reads(["a", "b"])
+    with engine.session(Deadline(20)) as before:
+        before.execute("CREATE TEMP TABLE there AS SELECT 1 AS x")
+        engine.reads(["c"])
+        with engine.session(Deadline(20)) as after:
+            assert after.database is not before.database
+            assert after.ask("SELECT 2 AS x").to_pylist() == [{"x": 2}]
+        assert before.ask("FROM there").to_pylist() == [{"x": 1}]
+        old, new = before.database, after.database
+    with pytest.raises(duckdb.ConnectionException):
+        old.execute("SELECT 1")
+    engine.reads(["c", "d"])
+    with engine.session(Deadline(20)) as later:
+        assert later.database is new
+
+
+def test_what_is_kept_of_segments_that_are_gone_is_bounded(tmp_path, monkeypatch):
+    def kept():
+        asked = "SELECT memory_usage_bytes FROM duckdb_memory() WHERE tag = 'OBJECT_CACHE'"
+        with store._engine.session(Deadline(20)) as session:
+            return session.ask(asked).to_pylist()[0]["memory_usage_bytes"]
+
+    monkeypatch.setattr("safelight.store.engine.STALE_MAX", 3)
+    found = []
+    with SegmentStore.open(tmp_path) as store:
+        for number in range(12):
+            store.append(Batch.of([{"id": str(number), "timestamp": datetime.now(UTC), "message": "x"}]))
+            store.seal()
+            assert len(store.newest(Sql("true"), limit=9)) == 1
+            found.append(kept())
+            store.retain(max_bytes=0)
+    assert found[0] > 0
+    assert max(found) <= 4 * found[0] * 1.1
