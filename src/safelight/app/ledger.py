@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +15,41 @@ from ..event import RUN_ENDED_ANYHOW, Name
 
 MOST_KNOWN: Final = 100_000
 """Resubmissions, and losses, that are remembered."""
+MOST_OPEN: Final = 10_000
+"""Runs without an end that are followed; beyond it the oldest is given up, as the rules do. A sender that tells of
+beginnings only would fill the memory otherwise, and each look goes over all of them."""
+
+
+class Recent:
+    """A set that keeps only so many, the newest."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._known: OrderedDict[str, None] = OrderedDict()
+
+    def add(self, one: str) -> None:
+        """As the newest, also when it was known."""
+        self._known[one] = None
+        self._known.move_to_end(one)
+        if len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def discard(self, one: str) -> None:
+        """Whether it was known or not."""
+        self._known.pop(one, None)
+
+    def __contains__(self, one: object) -> bool:
+        return one in self._known
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _recent() -> Recent:
+    return Recent(MOST_KNOWN)
 
 
 @dataclass(slots=True)
@@ -42,15 +77,15 @@ class Lost:
 class Ledger:
     """The state that follows from the steps of runs."""
 
-    open: dict[str, Open] = field(default_factory=dict)
+    open: OrderedDict[str, Open] = field(default_factory=OrderedDict)
     lost: OrderedDict[str, Lost] = field(default_factory=OrderedDict)
     again: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """The run that was repeated, by the run that repeats it."""
-    settled: set[str] = field(default_factory=set)
+    settled: Recent = field(default_factory=_recent)
     """Runs that were submitted again."""
-    given_up: set[str] = field(default_factory=set)
+    given_up: Recent = field(default_factory=_recent)
     """Runs that could not be submitted again unasked; people may, with what was missing."""
-    declared: set[str] = field(default_factory=set)
+    declared: Recent = field(default_factory=_recent)
     """Runs that we called lost, which the store may not have told us yet."""
 
     def take(self, steps: Iterable[Step]) -> None:
@@ -72,6 +107,11 @@ class Ledger:
                     self._repeated(said["replay_of"], step.run_id)
                 self._begin(step)
 
+    def forget(self, before: datetime) -> None:
+        """Runs that have not ended and were not heard of since."""
+        for run_id in [run_id for run_id, run in self.open.items() if run.latest.at < before]:
+            del self.open[run_id]
+
     def declare(self, run_id: str) -> None:
         """It is being declared lost: not a second time, whenever the store tells of it."""
         self.open.pop(run_id, None)
@@ -92,6 +132,8 @@ class Ledger:
         run = self.open.setdefault(step.run_id, Open(step, step))
         run.latest = step
         run.running = run.running or step.event == Name.RUN_STARTED
+        if len(self.open) > MOST_OPEN:
+            self.open.popitem(last=False)
 
     def _lose(self, step: Step, *, was_running: bool) -> None:
         self.open.pop(step.run_id, None)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import anyio
 import anyio.to_thread
 
-from ..answers.runs.open import LastSeen, heard_at, killed_for_memory, last_seen, left_open, moved
+from ..answers.runs.open import LOOK_BACK, LastSeen, heard_at, killed_for_memory, last_seen, left_open, moved
 from ..collecting.journal import Journal
 from ..errors import SafelightError
 from ..event import Name
@@ -78,6 +78,7 @@ class Keeper:
 
     def look(self) -> None:
         """Declare the runs lost whose process is gone. In a worker thread. Raises StoreError."""
+        self.ledger.forget(datetime.now(UTC) - LOOK_BACK)
         durable = self.store.checkpoint("spool:")
         now = time.monotonic()
         gone: dict[Path, bool] = {}

@@ -24,7 +24,7 @@ from ..event import Name
 from ..locales import ENGLISH, text
 from ..note import Note, silent
 from ..store import Store
-from .ledger import Ledger, Lost
+from .ledger import MOST_KNOWN, Ledger, Lost, Recent
 from .targets import Target, Targets
 
 BUNDLE_S: Final = 600.0
@@ -62,7 +62,7 @@ class Resubmitter:
         self._language = language
         self._one_at_a_time = anyio.Lock()
         self._since = datetime.now(UTC)
-        self._settled: set[str] = set()  # lost runs that were submitted again, of which the store may not tell yet
+        self._settled = Recent(MOST_KNOWN)  # lost runs that were submitted again, of which the store may not tell yet
 
     async def find(self, run_id: str) -> Submission:
         """A run as it was submitted. Raises NoSuchEvent with the reason when that is not known."""
@@ -87,7 +87,6 @@ class Resubmitter:
         failed: list[dict[str, str]] = []
         async with self._one_at_a_time:
             ledger = await self._ledger()
-            ledger.settled |= self._settled
             for run_id in list(ids) if ids is not None else _queued(ledger, instance):
                 try:
                     new = await self._submit(*await self._once(run_id, ledger, to))
@@ -102,7 +101,6 @@ class Resubmitter:
         would: list[dict[str, str]] = []
         failed: list[dict[str, str]] = []
         ledger = await self._ledger()
-        ledger.settled |= self._settled
         for run_id in dict.fromkeys(ids) if ids is not None else _queued(ledger, instance):
             try:
                 submission, target = await self._once(run_id, ledger)
@@ -159,7 +157,7 @@ class Resubmitter:
         lost = ledger.lost.get(run_id)
         if lost is None:
             raise InputError("replay.not_lost", run=run_id)
-        if run_id in ledger.settled | self._settled:
+        if run_id in ledger.settled or run_id in self._settled:
             raise InputError("replay.already", run=run_id)
         return await self.find(run_id), await (self.targets.at(to) if to else self.targets.of(lost.instance))
 
@@ -167,6 +165,8 @@ class Resubmitter:
         ledger = Ledger()
         last = self._store.figures().last_seq
         ledger.take(await anyio.to_thread.run_sync(left_open, self._store, datetime.now(UTC), last))
+        for run_id in self._settled:
+            ledger.settled.add(run_id)
         return ledger
 
     async def _submit(self, submission: Submission, target: Target) -> Again:
