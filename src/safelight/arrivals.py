@@ -30,6 +30,9 @@ MOST_EVENTS: Final = 100_000
 """Understood events in a consignment, as many as a sink puts into a batch at most."""
 NAME_MAX: Final = 200
 """Characters of an agent's name and of a batch id."""
+POSITIONS_MAX: Final = 100
+POSITION_MAX: Final = 65_536
+"""Positions in a label, an import moves one of them; and characters of one, most of them the path of a file."""
 _LABEL: Final = b"safelight"
 _PLAIN: Final = (pa.types.is_string, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating)
 """Of columns that we do not know: what becomes an attribute."""
@@ -83,8 +86,12 @@ class Consignment:
             (table if label.understood else table.drop_columns(["raw"])).validate(full=True)
         except (pa.ArrowException, msgspec.MsgspecError, OSError, LookupError, ValueError, struct.error) as error:
             raise InputError("web.not_a_consignment", reason=str(error)) from error
-        if any(not key.startswith(INGEST) for key in label.checkpoint) or any(
-            len(name or "") > NAME_MAX for name in (label.agent, label.batch_id)
+        names = (label.agent, label.batch_id, *label.checkpoint)
+        if (
+            any(not key.startswith(INGEST) for key in label.checkpoint)
+            or any(len(name or "") > NAME_MAX for name in names)
+            or len(label.checkpoint) > POSITIONS_MAX
+            or any(len(position or "") > POSITION_MAX for position in label.checkpoint.values())
         ):
             raise InputError("web.not_a_consignment", reason="label")
         if not label.understood:

@@ -151,8 +151,19 @@ def test_runs_that_are_said_to_be_long_are_refused():
         Label({"spool:x": None}),
         Label(understood=True, agent="x" * 201),
         Label(understood=True, batch_id="x" * 201),
+        Label({f"ingest:{number}": "0" for number in range(101)}, understood=True),
+        Label({f"ingest:{'x' * 200}": "0"}, understood=True),
+        Label({"ingest:x": "0" * 65_537}, understood=True),
     ],
-    ids=["a position", "a position of lines", "a long name", "a long id"],
+    ids=[
+        "a position",
+        "a position of lines",
+        "a long name",
+        "a long id",
+        "many positions",
+        "a long key",
+        "a long position",
+    ],
 )
 def test_a_sender_may_not_say_what_is_not_its_own(label):
     with pytest.raises(InputError, match="label"):

@@ -10,11 +10,11 @@ from typing import Any, Final
 
 import pyarrow.compute as pc
 
-from ..arrivals import Consignment, Label
+from ..arrivals import INGEST, Consignment, Label
 from ..batch import Batch, Checkpoint, Process, compose
 from ..collecting.collector import AHEAD_S
 from ..documents import Documents
-from ..importing import outcome
+from ..importing import moved, outcome
 from ..meter import Meter
 from ..pipeline import Chain, chain, understood
 from ..processors import Processor
@@ -101,6 +101,8 @@ class Receiving:
             advanced = arrived(label.batch_id, self._intake.checkpoint(PREFIX))
             if advanced is None:
                 return outcome(Batch.of([]))
+        elif advanced:
+            advanced = moved(advanced, self._intake.checkpoint(INGEST))
         sender = self._agent(label.agent or "") if label.understood else self._import(label)
         became: dict[str, int] = {}
 

@@ -32,6 +32,7 @@ class State:
     """What every commit moves forward: where sources continue, which batches are known, the next number."""
 
     checkpoint: dict[str, str] = field(default_factory=dict)
+    """In the order in which they moved last."""
     batch_ids: dict[str, tuple[int, int]] = field(default_factory=dict)
     next_seq: int = 1
 
@@ -40,9 +41,8 @@ class State:
         if note.opening is not None:
             self.batch_ids = dict(note.opening.batch_ids)
         for key, position in note.checkpoint.items():
-            if position is None:
-                self.checkpoint.pop(key, None)
-            else:
+            self.checkpoint.pop(key, None)
+            if position is not None:
                 self.checkpoint[key] = position
         if note.batch_id is not None:
             self.batch_ids[note.batch_id] = (note.first_seq, note.first_seq + note.rows - 1)

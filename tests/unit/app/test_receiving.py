@@ -7,6 +7,7 @@ from typing import Literal
 
 import pytest
 
+from safelight import importing
 from safelight.app import receiving as room
 from safelight.app.commits import Commits
 from safelight.app.intake import Intake
@@ -112,3 +113,16 @@ async def test_agents_beyond_the_limit_are_counted_together(store, monkeypatch):
     for number in range(5):
         await one.take(from_agent(event(id=str(number)), agent=f"gpu-{number}", batch_id=str(number)))
     assert {name: agent.events.total for name, agent in one.agents.items()} == {"gpu-0": 1, "gpu-1": 1, "": 3}
+
+
+async def test_of_imported_files_the_last_ones_are_known(store, monkeypatch):
+    monkeypatch.setattr(importing, "MOST_FILES", 3)
+    one = receiving(store)
+    for number, name in enumerate(("a", "b", "c", "a", "d", "e")):
+        line = Batch.of([{"id": str(number), "raw": "x"}])
+        await one.take(Consignment.of(line, {f"ingest:{name}": str(number)}, "generic", str(number)))
+    assert store.checkpoint("ingest:") == {"ingest:a": "3", "ingest:d": "4", "ingest:e": "5"}
+    with importing.destination(None, None, store.data / "alone") as alone:
+        for name in "abcde":
+            alone.take(Batch.of([{"id": name, "raw": "x"}]), {f"ingest:{name}": "1"}, "generic")
+        assert list(alone.done()) == ["ingest:c", "ingest:d", "ingest:e"]
