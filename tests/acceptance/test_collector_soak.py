@@ -6,6 +6,7 @@ import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from statistics import median
 
 import psutil
 import pytest
@@ -65,11 +66,19 @@ class Gauge:
         self._name, self._process = name, psutil.Process(pid)
         self.seen = []
 
-    def read(self, share):
-        memory, descriptors = self._process.memory_info().rss / MB, self._process.num_fds()
-        self.seen.append((memory, descriptors))
-        cpu_s = sum(self._process.cpu_times()[:2])
+    def read(self):
+        self.seen.append((self._process.memory_info().rss / MB, self._process.num_fds()))
+
+    def tell(self, share):
+        (memory, descriptors), cpu_s = self.seen[-1], sum(self._process.cpu_times()[:2])
         print(f"{self._name} at {share:4.0%}: {memory:4.0f} MB, {descriptors} descriptors, {cpu_s:.1f} CPU-s so far")
+
+    def halves(self, figure):
+        """The median of each half, of memory (0) or descriptors (1): what merging takes for a moment is in neither. The
+        first fifth, while it warms up, does not count."""
+        warm = [seen[figure] for seen in self.seen[len(self.seen) // 5 :]]
+        middle = len(warm) // 2
+        return median(warm[:middle]), median(warm[middle:])
 
 
 def file_sink(folder):
@@ -86,10 +95,11 @@ def kept(folder):
 
 
 @pytest.mark.parametrize(
-    ("count", "rotations"),
-    [(12_000, 4), pytest.param(1_200_000, 60, marks=[pytest.mark.slow, pytest.mark.timeout(1_500)])],
+    ("count", "rotations", "slack"),
+    [(12_000, 4, 150), pytest.param(1_200_000, 60, 40, marks=[pytest.mark.slow, pytest.mark.timeout(1_500)])],
 )
-def test_a_day_passes_through_an_agent_and_a_server_and_neither_grows(tmp_path, count, rotations):
+def test_a_day_passes_through_an_agent_and_a_server_and_neither_grows(tmp_path, count, rotations, slack):
+    """`slack`: MB that the second half may take more than a quarter more than the first. Few events only warm it up."""
     log = tmp_path / "studio.log"
     studio = Studio(log, count)
     with lasting(tmp_path / "server", NO_SPOOL + file_sink(tmp_path / "there")) as server:
@@ -111,9 +121,10 @@ def test_a_day_passes_through_an_agent_and_a_server_and_neither_grows(tmp_path, 
                 studio.writes(part - part // 20 * 10)
                 eventually(lambda: arrived() >= studio.loud, "what was written", lambda: f"{arrived()} {studio.loud}")
                 studio.rotates()
-                if studio.rotations % (rotations // 4) == 0:
-                    for gauge in gauges:
-                        gauge.read(studio.written / count)
+                for gauge in gauges:
+                    gauge.read()
+                    if studio.rotations % (rotations // 4) == 0:
+                        gauge.tell(studio.written / count)
             server.until_sink("file", lambda sink: not sink["behind_events"] and not sink["queue"]["events"])
             assert collector.stop() == 0
         total, different = server.count("tag:studio", field="id")
@@ -127,6 +138,7 @@ def test_a_day_passes_through_an_agent_and_a_server_and_neither_grows(tmp_path, 
     assert whole + tenths + studio.loud == total
     assert studio.quiet <= whole + 10 * tenths < studio.quiet + 10  # the first of each ten stands for them all
     for gauge in gauges:
-        (memory, descriptors), *_, (memory_then, descriptors_then) = gauge.seen
-        assert memory_then < 1.5 * memory + 150
-        assert descriptors_then < descriptors + 50
+        memory, memory_then = gauge.halves(0)
+        descriptors, descriptors_then = gauge.halves(1)
+        assert memory_then < 1.25 * memory + slack
+        assert descriptors_then < descriptors + 20
