@@ -106,7 +106,11 @@ class Remedying:
                 self.wake()
 
     def _due(self, mark: str) -> bool:
-        return anyio.current_time() >= self._again_at.get(mark, 0.0)
+        """What is due is asked for again as long as it is not over: its time need not be known any more."""
+        if anyio.current_time() < self._again_at.get(mark, 0.0):
+            return False
+        self._again_at.pop(mark, None)
+        return True
 
     async def _place(self, remedy: Remedy, cause: Cause) -> str:
         """The address of the ComfyUI, or what else tells one thing from another."""

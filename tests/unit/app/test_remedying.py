@@ -487,6 +487,14 @@ async def test_an_end_that_cannot_be_written_is_written_once_the_disk_takes_it(t
         await server.ended("done")
 
 
+async def test_a_time_that_has_come_is_not_remembered(tmp_path, comfyui):
+    async with serving(tmp_path, comfyui.url) as server:
+        server.worker._again_at |= {"gone-by": anyio.current_time(), "to-come": anyio.current_time() + 1e6}
+        assert server.worker._due("gone-by")
+        assert not server.worker._due("to-come")
+        assert list(server.worker._again_at) == ["to-come"]
+
+
 async def test_the_end_of_what_can_be_tried_is_one_urgent_message(tmp_path, comfyui):
     async with serving(tmp_path, comfyui.url) as server:
         server.fires({"command": {"run": python("raise SystemExit(3)")}}, severity=2)
