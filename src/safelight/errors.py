@@ -18,6 +18,7 @@
     x ChannelBroken     ... and will say no to every other message too: wrong key, no such robot
   + SinkError           where events are sent to does not take a batch now, and may take it later
     x SinkRefused       ... and never will
+    x SinkMisconfigured ... nor any other, until somebody changes a setting here or there
   + RemedyError         a repair could not be done, or did not help
 """
 
@@ -132,7 +133,12 @@ class SinkError(SafelightError):
 
 
 class SinkRefused(SinkError):
-    """No event of the batch will ever be taken: it belongs to the dead letters."""
+    """No event of the batch will ever be taken: it belongs to the dead letters, if others are taken."""
+
+
+class SinkMisconfigured(SinkError):
+    """Nothing will be taken until somebody changes the configuration or the other side: a wrong address, no rights, no
+    such table. No attempts are counted, and the events wait."""
 
 
 class RemedyError(SafelightError):

@@ -13,6 +13,7 @@ import anyio.lowlevel
 from pydantic import PrivateAttr
 
 from safelight.batch import Batch
+from safelight.shipping.question import QUESTION
 from safelight.sinks import Refusal, Sink
 
 T0 = datetime(2026, 11, 22, 10, tzinfo=UTC)
@@ -101,8 +102,8 @@ class Obedient(Sink):
 
     @property
     def got(self) -> list[str]:
-        """The ids of all events that it took, repetitions included."""
-        return [one for _, ids in self._received for one in ids]
+        """The ids of all events that it took, repetitions included; not what only asks whether it takes any."""
+        return [one for _, ids in self._received for one in ids if not one.startswith(QUESTION)]
 
 
 class Notebook:

@@ -210,7 +210,7 @@ class Outlet:
         }
 
     def _state(self) -> str:
-        if self._shipper.attempts.broken:
+        if self._shipper.attempts.broken or self._shipper.attempts.misconfigured:
             return "broken"
         if self._blocked:
             return "blocked"

@@ -15,12 +15,13 @@ import anyio.to_thread
 
 from ..batch import Batch
 from ..buffer import Claim
-from ..errors import SafelightError, SinkError, SinkRefused, StoreCorrupt, StoreError
+from ..errors import SafelightError, SinkError, SinkMisconfigured, SinkRefused, StoreCorrupt, StoreError
 from ..meter import Meter
 from ..sinks import Connection, Refusal
 from .attempts import Attempts
 from .clock import Clock
 from .payload import MOST_WEIGHT, unpack
+from .question import Question
 from .stock import Stock
 from .tidings import Tidings
 
@@ -37,12 +38,14 @@ some, and did not say which."""
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Held:
     """What is being sent: claimed in the queue until it is done."""
 
     claim: Claim
     batch: Batch
+    doubt: str = ""
+    """Why all of it was refused, when a harmless event was, too."""
 
 
 class Shipper:
@@ -62,6 +65,7 @@ class Shipper:
         self._flushing = False
         self._wake = anyio.Event()
         self._again = anyio.Event()
+        self._question = Question(language, clock)
         self.attempts = attempts
         self.moved = anyio.Event()
         """Set, and replaced, when a batch was dealt with or has failed."""
@@ -99,7 +103,7 @@ class Shipper:
         self._flushing = True
         self._wake.set()
         try:
-            while self._stock.figures.events and not self.attempts.failed and not self.attempts.broken:
+            while self._stock.figures.events and self.attempts.well:
                 rest = until - self._clock.monotonic()
                 if rest <= 0:
                     break
@@ -115,10 +119,29 @@ class Shipper:
                     leash.deadline = inf
                     held = await self._next()
                     leash.deadline = anyio.current_time() + self._patience_s
-                    refusals = await _handed_over(connection, held, self._language)
+                    refusals = await self._handed_over(connection, held)
                     leash.deadline = inf
                     await self._delivered(held, refusals)
         raise SinkError("shipping.no_answer", seconds=self._patience_s)
+
+    async def _handed_over(self, connection: Connection, held: _Held) -> Sequence[Refusal]:
+        """What was refused of it; all of it only where something else is taken. Else a setting is at fault, and every
+        batch would become dead letters."""
+        if held.doubt and not await self._question.taken(connection):
+            raise SinkMisconfigured("shipping.takes_nothing", reason=held.doubt)
+        try:
+            refusals = await connection.send(held.batch, held.claim.id)
+        except SinkRefused as error:
+            said = error.render(self._language)
+            refusals = [Refusal(row, said) for row in range(len(held.batch))]
+        except SinkMisconfigured as error:
+            if not await self._question.taken(connection):
+                raise
+            raise SinkError(error.key, after_s=error.after_s, **error.values) from error
+        if refusals and len(refusals) >= len(held.batch) and not await self._question.taken(connection):
+            held.doubt = refusals[0].reason
+            raise SinkMisconfigured("shipping.takes_nothing", reason=held.doubt)
+        return refusals
 
     async def _next(self) -> _Held:
         """What failed before; or the next batch, when it is time."""
@@ -172,16 +195,18 @@ class Shipper:
 
     async def _failed(self, error: Exception) -> None:
         self.detail = self._said(error)
-        pause = self.attempts.failure(error.after_s if isinstance(error, SinkError) else None)
+        misconfigured = isinstance(error, SinkMisconfigured)
+        after_s = error.after_s if isinstance(error, SinkError) else None
+        pause = self.attempts.failure(after_s, misconfigured=misconfigured)
         held = self._held
         if held is not None and self.attempts.exhausted:
             await self._lay_aside(held, dict.fromkeys(range(len(held.batch)), self.detail))
             await self._done(held)
             self.attempts.given_up()
-            self._tidings.failed(self.detail, broken=True)
+            self._tidings.failed(self.detail, "broken")
         else:
             self.retries += 1
-            self._tidings.failed(self.detail)
+            self._tidings.failed(self.detail, "misconfigured" if misconfigured else "failed")
         self._move()
         await self._rest(pause)
 
@@ -227,14 +252,6 @@ class Shipper:
         if isinstance(error, SafelightError):
             return error.render(self._language)
         return f"{type(error).__name__}: {error}"
-
-
-async def _handed_over(connection: Connection, held: _Held, language: str) -> Sequence[Refusal]:
-    try:
-        return await connection.send(held.batch, held.claim.id)
-    except SinkRefused as error:
-        said = error.render(language)
-        return [Refusal(row, said) for row in range(len(held.batch))]
 
 
 def _cause(error: Exception) -> Exception:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from ..errors import SafelightError
 from ..event import Name
@@ -14,6 +14,15 @@ from .clock import Clock
 AGAIN_S: Final = 60.0
 """What is dropped or refused all the time is told this often, with how much it was."""
 
+Failure = Literal["failed", "misconfigured", "broken"]
+"""For now; until somebody changes a setting; or for good: a batch was given up."""
+_WORSE: Final[dict[str, int]] = {"failed": 1, "misconfigured": 2, "broken": 3}
+_SAID: Final = {
+    "failed": "shipping.failed",
+    "misconfigured": "shipping.misconfigured",
+    "broken": "shipping.broken",
+}
+
 
 class Tidings:
     """Of one sink. From any thread."""
@@ -23,17 +32,15 @@ class Tidings:
         self._note = note
         self._language = language
         self._clock = clock
-        self._state = "ok"
+        self._state: Failure | Literal["ok"] = "ok"
         self._untold: dict[str, Counter[str]] = {Name.EVENTS_DROPPED: Counter(), Name.DEAD_LETTERED: Counter()}
         self._told_at: dict[str, float] = {}
 
-    def failed(self, reason: str, *, broken: bool = False) -> None:
-        """A batch was not taken; or, `broken`, was given up."""
-        state = "broken" if broken else "failed"
-        if self._state not in {state, "broken"}:
-            key = "shipping.broken" if broken else "shipping.failed"
-            self._say(Name.SINK_FAILED, key, "ERROR" if broken else "WARNING", reason=reason)
-            self._state = state
+    def failed(self, reason: str, how: Failure = "failed") -> None:
+        """A batch was not taken. Told when it is worse than what was told before."""
+        if _WORSE[how] > _WORSE.get(self._state, 0):
+            self._say(Name.SINK_FAILED, _SAID[how], "WARNING" if how == "failed" else "ERROR", reason=reason)
+            self._state = how
 
     def recovered(self) -> None:
         """A batch was taken."""

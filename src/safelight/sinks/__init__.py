@@ -71,7 +71,7 @@ class Connection(Protocol):
         """Hand over a batch; when this returns the other side has taken all but the rows it refused.
 
         `batch_id` is the same when the same batch is sent again. Raises SinkError when the batch may be taken later,
-        SinkRefused when never.
+        SinkRefused when never, SinkMisconfigured when nothing will be until somebody changes something.
         """
         ...
 

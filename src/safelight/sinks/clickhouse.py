@@ -21,7 +21,7 @@ import zstandard
 from pydantic import AfterValidator, Field, SecretStr
 
 from ..batch import SCHEMA, Batch
-from ..errors import SinkError
+from ..errors import SinkError, SinkMisconfigured
 from ..event import FIELDS, Kind
 from ..processors import WrongSetting
 from ..units import Duration
@@ -34,7 +34,12 @@ REMEMBERED_INSERTS: Final = 10_000
 ROW_FAULTS: Final = frozenset({6, 26, 27, 33, 38, 41, 53, 69, 70, 72, 117, 131, 321, 349, 469})
 """Codes that are said of a value in a row: it cannot be parsed or converted, is out of range, or breaks a constraint
 (https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp). Every other one may change: memory
-(241), too many parts (252) or queries (202), time-outs (159, 209), a read-only table (242), rights, a missing table."""
+(241), too many parts (252) or queries (202), time-outs (159, 209), a read-only table (242)."""
+SETTINGS: Final = frozenset(
+    {8, 10, 16, 36, 44, 47, 48, 50, 60, 62, 73, 80, 81, 115, 119, 164, 192, 193, 194, 195, 291, 392, 452, 497, 516}
+)
+"""Codes that change only when a person changes something: no such column, table, database, format or setting; no such
+user, a wrong password, no rights, a user that may only read (same source)."""
 SIGNS: Final = "x-clickhouse-"
 """How headers begin that ClickHouse puts on every answer (https://clickhouse.com/docs/interfaces/http)."""
 MOST_HALVINGS: Final = 200
@@ -150,7 +155,7 @@ class _Writer:
         if not answer.is_success or _code(answer):
             raise self._objection(answer)
         if not any(name.startswith(SIGNS) for name in answer.headers):
-            raise SinkError("sinks.web.not_ours", url=self._sink.url, answer=answer.text[:ANSWER_MAX])
+            raise SinkMisconfigured("sinks.web.not_ours", url=self._sink.url, answer=answer.text[:ANSWER_MAX])
         return None
 
     async def _ask(self, query: str) -> httpx.Response:
@@ -165,7 +170,8 @@ class _Writer:
     def _objection(self, answer: httpx.Response) -> SinkError:
         if code := _code(answer):
             told = " ".join(answer.text.split())[:ANSWER_MAX]
-            return SinkError("sinks.clickhouse.said", url=self._sink.url, code=code, answer=told)
+            what = SinkMisconfigured if code in SETTINGS else SinkError
+            return what("sinks.clickhouse.said", url=self._sink.url, code=code, answer=told)
         return objection(answer.status_code, answer.headers, answer.text, self._sink.url)
 
 

@@ -13,7 +13,7 @@ import httpx
 from pydantic import SecretStr
 
 from ..batch import Batch
-from ..errors import SinkError, SinkRefused
+from ..errors import SinkMisconfigured, SinkRefused
 from ..wire.otlp import JSON, PROTOBUF
 from ..wire.otlp.export import request
 from . import Connection, Refusal
@@ -63,7 +63,7 @@ class _Exporter:
             raise unreachable(self._url, error) from error
         match answer.status_code:
             case 200 if not _is_a_yes(answer):
-                raise SinkError("sinks.web.not_ours", url=self._url, answer=_said(answer.content))
+                raise SinkMisconfigured("sinks.web.not_ours", url=self._url, answer=_said(answer.content))
             case 200:
                 return _refused(answer.content, len(batch))
             case 413 if len(batch) > 1:

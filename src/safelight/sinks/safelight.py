@@ -20,7 +20,7 @@ from pydantic import SecretStr, model_validator
 
 from ..arrivals import MEDIA_TYPE, Consignment
 from ..batch import Batch
-from ..errors import SinkError, SinkRefused
+from ..errors import SinkError, SinkMisconfigured, SinkRefused
 from ..processors import WrongSetting
 from ..units import Size
 from . import MB, Connection, Refusal, Retry
@@ -61,13 +61,14 @@ class Safelight(WebSink):
         return self
 
     def own_headers(self) -> dict[str, str]:
-        """With the token. Raises SinkError when its file cannot be read."""
+        """With the token. Raises SinkMisconfigured when its file cannot be read."""
         token = self.token.get_secret_value() if self.token is not None else ""
         if self.token_file is not None:
             try:
                 token = self.token_file.expanduser().read_text(encoding="ascii").strip()
             except (OSError, UnicodeDecodeError) as error:
-                raise SinkError("sinks.safelight.no_token", path=self.token_file, reason=str(error)) from error
+                said: dict[str, Any] = {"path": self.token_file, "reason": str(error)}
+                raise SinkMisconfigured("sinks.safelight.no_token", **said) from error
         return super().own_headers() | ({"Authorization": f"Bearer {token}"} if token else {})
 
     @asynccontextmanager
@@ -118,7 +119,8 @@ class _Sender:
         told = " ".join(answer.text.split())[:ANSWER_MAX]
         if answer.is_success:
             if not _is_a_yes(answer):  # a proxy's page, a wrong tunnel: nobody has the events
-                raise SinkError("sinks.safelight.not_ours", url=self._sink.url, status=answer.status_code, answer=told)
+                said: dict[str, Any] = {"url": self._sink.url, "status": answer.status_code, "answer": told}
+                raise SinkMisconfigured("sinks.safelight.not_ours", **said)
             return None
         if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return SinkError("sinks.safelight.too_large", answer=told)

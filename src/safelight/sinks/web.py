@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import httpx
 from pydantic import AfterValidator, ConfigDict, Field, SecretStr
 
-from ..errors import SinkError
+from ..errors import SinkError, SinkMisconfigured
 from ..processors import WrongSetting
 from ..units import Duration
 from ..wire.http import not_now, retry_after
@@ -72,13 +72,13 @@ class WebSink(Sink):
     """More headers of every request, such as { "X-Scope-OrgID" = "studio" }."""
 
     def tls(self) -> ssl.SSLContext:
-        """What its connections trust. Raises SinkError when `ca` cannot be used."""
+        """What its connections trust. Raises SinkMisconfigured when `ca` cannot be used."""
         context = httpx.create_ssl_context(trust_env=False)
         try:
             if self.ca is not None:
                 context = ssl.create_default_context(cafile=self.ca)
         except (OSError, ssl.SSLError) as error:
-            raise SinkError("sinks.web.bad_ca", path=self.ca, reason=str(error)) from error
+            raise SinkMisconfigured("sinks.web.bad_ca", path=self.ca, reason=str(error)) from error
         if not self.verify:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
@@ -108,12 +108,12 @@ def unreachable(url: str, error: Exception) -> SinkError:
 def objection(status: int, headers: Mapping[str, str], answer: str, url: str) -> SinkError:
     """What an answer that is no yes means for the whole of what was sent.
 
-    None of these is for good: what is wrong with the address, the rights or the configuration can be put right, and the
-    events wait until it is.
+    None of these is for good: a busy server may take it later, and what is wrong with the address, the rights or the
+    configuration can be put right; the events wait until it is.
     """
     told = " ".join(answer.split())[:ANSWER_MAX]
     if status in {401, 403}:
-        return SinkError("sinks.web.not_allowed", url=url, status=status, answer=told)
+        return SinkMisconfigured("sinks.web.not_allowed", url=url, status=status, answer=told)
     if not_now(status):
         return SinkError("sinks.web.not_now", url=url, status=status, answer=told, after_s=retry_after(headers))
-    return SinkError("sinks.web.wrong_answer", url=url, status=status, answer=told)
+    return SinkMisconfigured("sinks.web.wrong_answer", url=url, status=status, answer=told)

@@ -457,6 +457,7 @@ def test_what_may_change_is_told_from_what_never_will():
     found = verdict(json.dumps({"errors": True, "items": items}).encode(), len(items))
     assert sorted(found.refused) == [0, 6, 8]
     assert sorted(found.later) == [1, 2, 3, 4, 5]
+    assert found.by_hand == {3, 4, 5}
 
 
 @pytest.mark.parametrize(

@@ -8,24 +8,24 @@ from typing import Final
 
 import msgspec
 
-from ...errors import SinkError
+from ...errors import SinkError, SinkMisconfigured
 from ...wire.http import not_now
 
 REASON_MAX: Final = 300
 """Characters kept of why an event was refused."""
 _CONFLICT: Final = 409
-_ELSEWHERE: Final = frozenset({401, 403, 404})
-"""What is said of an event and is no fault of the event: rights, a missing index, a read-only cluster."""
-_NOT_ITS_FAULT: Final = frozenset(
+_NO_WAY_IN: Final = frozenset({401, 403, 404})
+"""What is said of an event and is no fault of the event: no rights, a missing index."""
+_BUSY: Final = frozenset({"circuit_breaking_exception", "es_rejected_execution_exception"})
+_BY_HAND: Final = frozenset(
     {
-        "cluster_block_exception",  # the disk is over its flood stage
-        "circuit_breaking_exception",
-        "es_rejected_execution_exception",
+        "cluster_block_exception",  # the disk is over its flood stage, or the index may not be written
         "index_closed_exception",
         "index_not_found_exception",
         "validation_exception",  # the cluster has as many shards as it may
     }
 )
+"""Of these the first two pass by themselves, the others when a person does something about them."""
 _NO_PIPELINE: Final = "pipeline with id"
 """How the refusal of an unknown pipeline begins; its type is `illegal_argument_exception`, like much that is final."""
 
@@ -54,6 +54,8 @@ class Verdict:
     """Never taken, and why."""
     later: dict[int, str] = field(default_factory=dict)
     """May be taken later, and why not now."""
+    by_hand: set[int] = field(default_factory=set)
+    """Which of those not before somebody changes something there."""
 
 
 def parts(lines: Sequence[bytes], rows: Sequence[int], most_bytes: int) -> Iterator[list[int]]:
@@ -72,12 +74,13 @@ def parts(lines: Sequence[bytes], rows: Sequence[int], most_bytes: int) -> Itera
 
 
 def verdict(answer: bytes, count: int) -> Verdict:
-    """Read the answer to a request of `count` documents. Raises SinkError when it is not one: VictoriaLogs answers 200
-    and nothing when it could not read the request."""
+    """Read the answer to a request of `count` documents. Raises SinkMisconfigured when it is not one, SinkError when it
+    is about another number of documents."""
     try:
         said = msgspec.json.decode(answer, type=_Answer)
     except msgspec.MsgspecError as error:
-        raise SinkError("sinks.elasticsearch.no_answer", answer=_short(answer.decode("utf-8", "replace"))) from error
+        told = _short(answer.decode("utf-8", "replace"))
+        raise SinkMisconfigured("sinks.elasticsearch.no_answer", answer=told) from error
     if len(said.items) != count:
         raise SinkError("sinks.elasticsearch.wrong_count", sent=count, answered=len(said.items))
     found = Verdict()
@@ -88,13 +91,23 @@ def verdict(answer: bytes, count: int) -> Verdict:
             if one.status < 300 or (operation == "create" and one.status == _CONFLICT):
                 continue
             why = _reason(one)
-            (found.later if _may_change(one, why) else found.refused)[position] = why
+            by_hand = _is_by_hand(one, why)
+            if by_hand:
+                found.by_hand.add(position)
+            (found.later if by_hand or _passes(one) else found.refused)[position] = why
     return found
 
 
-def _may_change(item: _Item, why: str) -> bool:
-    type_ = item.error.type if isinstance(item.error, _Why) else ""
-    return not_now(item.status) or item.status in _ELSEWHERE or type_ in _NOT_ITS_FAULT or _NO_PIPELINE in why
+def _passes(item: _Item) -> bool:
+    return not_now(item.status) or _type(item) in _BUSY
+
+
+def _is_by_hand(item: _Item, why: str) -> bool:
+    return item.status in _NO_WAY_IN or _type(item) in _BY_HAND or _NO_PIPELINE in why
+
+
+def _type(item: _Item) -> str:
+    return item.error.type if isinstance(item.error, _Why) else ""
 
 
 def _reason(item: _Item) -> str:

@@ -24,7 +24,7 @@ from elastic_transport import (
 )
 from elastic_transport.client_utils import url_to_node_config
 
-from ...errors import SinkError
+from ...errors import SinkError, SinkMisconfigured
 from ..web import objection, unreachable
 from .documents import Shape
 from .indices import Indices
@@ -118,8 +118,12 @@ class Cluster:
         body = msgspec.json.encode(template(indices, shape, product))
         put = await self.ask("PUT", f"/_index_template/{name_of(indices)}", body)
         if put.status != 200:
+            objection = self.objection(put)
+            if not isinstance(objection, SinkMisconfigured):
+                raise objection
             answer = " ".join(put.body.decode("utf-8", "replace").split())[:300]
-            raise SinkError("sinks.elasticsearch.no_template", name=name_of(indices), status=put.status, answer=answer)
+            said: dict[str, Any] = {"name": name_of(indices), "status": put.status, "answer": answer}
+            raise SinkMisconfigured("sinks.elasticsearch.no_template", **said)
 
     async def bulk(self, body: bytes) -> Reply:
         """Send a body of actions and documents. Raises SinkError when no node answers."""

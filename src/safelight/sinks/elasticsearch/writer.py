@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 
 from ...batch import Batch
-from ...errors import SinkError
+from ...errors import SinkError, SinkMisconfigured
 from .. import Refusal
 from .bulk import parts, verdict
 from .cluster import Cluster
@@ -48,12 +48,13 @@ class Writer:
         for part in parts(lines, range(len(lines)), self._sink.most_bytes):
             await delivery.deliver(part)
             for pause_s in self.pauses_s:
-                if not delivery.later:
+                if delivery.later.keys() == delivery.by_hand:  # nothing is left that a pause would help
                     break
                 await anyio.sleep(pause_s * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
                 await delivery.again()
             if delivery.later:
-                raise SinkError(
+                whole = not delivery.taken and delivery.later.keys() == delivery.by_hand
+                raise (SinkMisconfigured if whole else SinkError)(
                     "sinks.elasticsearch.not_taken",
                     count=len(delivery.later),
                     reason=next(iter(delivery.later.values())),
@@ -71,13 +72,15 @@ class _Delivery:
     def __init__(self, cluster: Cluster, lines: Sequence[bytes]) -> None:
         self.refused: dict[int, str] = {}
         self.later: dict[int, str] = {}
+        self.by_hand: set[int] = set()
+        self.taken = 0
         self._cluster = cluster
         self._lines = lines
         self._halvings = 0
 
     async def again(self) -> None:
         """The rows that were refused for now, once more."""
-        rows, self.later = list(self.later), {}
+        rows, self.later, self.by_hand = list(self.later), {}, set()
         await self.deliver(rows)
 
     async def deliver(self, rows: list[int]) -> None:
@@ -87,6 +90,8 @@ class _Delivery:
             found = verdict(reply.body, len(rows))
             self.refused |= {rows[position]: why for position, why in found.refused.items()}
             self.later |= {rows[position]: why for position, why in found.later.items()}
+            self.by_hand |= {rows[position] for position in found.by_hand}
+            self.taken += len(rows) - len(found.refused) - len(found.later)
             return
         objection = self._cluster.objection(reply) if reply.status != 200 else SinkError("sinks.elasticsearch.unread")
         if reply.status not in HALVED or self._halvings >= MOST_HALVINGS:
