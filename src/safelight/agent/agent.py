@@ -78,6 +78,7 @@ class Agent:
             "status": lambda: tell(self.data, self.status),
         }
         parts |= {f"sink {name}": outlet.run for name, outlet in self.outlets.items()}
+        parts |= {f"requests {name}": outlet.heed for name, outlet in self.outlets.items()}
         async with anyio.create_task_group() as tasks:
             for what, work in parts.items():
                 tasks.start_soon(keep_alive, what, work, self.journal, self.config.language)

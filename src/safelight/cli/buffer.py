@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from ..errors import InputError, StoreError
+from ..errors import InputError, StoreError, StoreLocked
 from ..paths import data_directory
 from . import LANGUAGE, amounts, options, output, say
 from .remote import running
@@ -47,14 +47,12 @@ def listed(as_json: bool, data: Path | None, url: str | None) -> None:
 @options.data
 @options.url
 def retry(sink: str, data: Path | None, url: str | None) -> None:
-    """Through the server when it runs: it has the queue."""
+    """Through the server or the agent when one runs: it has the queue."""
     server = running(url, data)
     if server is not None:
         count = server.post(f"/sinks/{quote(sink, safe='')}/retry", b"", "application/json")["events"]
     else:
-        from ..shipping.inspection import put_back  # noqa: PLC0415 - a running server spares us Arrow
-
-        count = put_back(_directory(data, sink))
+        count = _put_back(_directory(data, sink), sink)
     click.echo(output.harmless(say("cli.buffer.retried", count=count, sink=sink)))
 
 
@@ -78,6 +76,21 @@ def export(sink: str, dead_letters: bool, file: Path | None, data: Path | None) 
                 opened.write(piece)
     except OSError as error:
         raise InputError("cli.buffer.unwritable", path=file, reason=error.strerror or str(error)) from error
+
+
+def _put_back(directory: Path, sink: str) -> int:
+    from ..shipping import requests  # noqa: PLC0415
+    from ..shipping.inspection import put_back  # noqa: PLC0415 - a running server spares us Arrow
+
+    try:
+        return put_back(directory)
+    except StoreLocked:  # an agent has it
+        told = requests.ask(directory)
+    if told is None:
+        raise InputError("cli.buffer.no_answer", sink=sink, seconds=round(requests.PATIENCE_S))
+    if told.why_not:
+        raise InputError("cli.buffer.not_retried", sink=sink, reason=told.why_not)
+    return told.events
 
 
 def _from_here(data: Path) -> list[dict[str, Any]]:

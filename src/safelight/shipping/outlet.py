@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import anyio
+import anyio.to_thread
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..batch import Batch, Checkpoint
 from ..buffer import BufferFull, Frame
+from ..errors import SafelightError
 from ..event import LEVELS
 from ..note import Note
 from ..sinks import Sink
+from . import requests
 from .attempts import Attempts
 from .clock import Clock, SystemClock
 from .shipper import PATIENCE_S, Shipper
@@ -24,6 +28,7 @@ from .tidings import Tidings
 
 LOOK_AGAIN_S: Final = 60.0
 """Whoever waits for room looks this often even when nobody says that there is some."""
+LOOK_FOR_REQUESTS_S: Final = 1.0
 TOO_LARGE: Final = "too_large"
 FULL: Final = "queue_full"
 OLDEST: Final = "oldest"
@@ -180,6 +185,21 @@ class Outlet:
             self._shipper.arrived(first=first)
             self._shipper.hurry()
         return count
+
+    async def heed(self) -> None:
+        """Do what the command line asks for, until cancelled. See `requests`."""
+        while True:
+            with suppress(OSError):  # gone meanwhile, or a disk without room: asked again, or given up by who asks
+                for request in await anyio.to_thread.run_sync(requests.waiting, self._directory):
+                    told = await self._told()
+                    await anyio.to_thread.run_sync(requests.answered, request, told)
+            await anyio.sleep(LOOK_FOR_REQUESTS_S)
+
+    async def _told(self) -> requests.Answer:
+        try:
+            return requests.Answer(await self.retry_dead_letters())
+        except SafelightError as error:
+            return requests.Answer(why_not=error.render(self._language))
 
     def status(self) -> dict[str, Any]:
         """As the page shows it. Asks no disk."""

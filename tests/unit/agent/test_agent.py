@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import anyio
+import anyio.to_thread
 import pytest
 
 from safelight.agent import agent as room
 from safelight.agent.agent import Agent
 from safelight.config.agent import load
+from safelight.shipping import requests
 from support.shipping import until
 
 pytestmark = pytest.mark.anyio
@@ -63,3 +67,18 @@ async def test_it_stops_although_a_full_queue_blocks_its_sources(config, tmp_pat
             await until(lambda: not agent.outlets["safelight"].room)
             await agent.stop()
         tasks.cancel_scope.cancel()
+
+
+async def test_dead_letters_are_sent_again_while_it_runs(config, tmp_path):
+    letters = tmp_path / "data" / "sinks" / "alarms" / "dead-letter"
+    letters.mkdir(parents=True)
+    letter = '{"reason":"no","event":{"id":"e1","level":"ERROR","tag":"a","message":"once more"}}\n'
+    (letters / "alarms.000001.ndjson").write_text(letter)
+    async with Agent.open(config, tmp_path / "data") as agent, anyio.create_task_group() as tasks:
+        await tasks.start(agent.run)
+        ask = partial(requests.ask, tmp_path / "data" / "sinks" / "alarms")
+        assert await anyio.to_thread.run_sync(ask) == requests.Answer(1)
+        out = tmp_path / "alarms.ndjson"
+        await until(lambda: out.exists() and "once more" in out.read_text())
+        tasks.cancel_scope.cancel()
+    assert not list(letters.iterdir())

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 
 import anyio
+import anyio.to_thread
 import pytest
 from click.testing import CliRunner
 
 from safelight.agent.telling import FILE
 from safelight.cli import safelight
+from safelight.shipping.inspection import put_back
 from safelight.shipping.outlet import Outlet
 from safelight.sinks import Refusal
 from safelight.store.lock import Lock
@@ -90,6 +93,67 @@ def test_dead_letters_go_back_into_the_queue_when_no_server_runs(data):
     assert "2 events" in run("retry", "es", "--data", str(data)).stdout
     assert ids(run("export", "es", "--data", str(data)).stdout) == [*[f"e{n}" for n in range(10, 15)], "e0", "e1"]
     assert "0 events" in run("retry", "es", "--data", str(data)).stdout
+
+
+async def asked(data, *arguments: str, doing=None, **settings):
+    """What `retry` says while an outlet has the queue and, as in an agent, does as it is asked."""
+    sink = Obedient.model_validate({"name": "es", **settings})
+    async with (
+        Outlet(sink, data / "sinks" / "es", Notebook(), "en", Hands()) as outlet,
+        anyio.create_task_group() as tasks,
+    ):
+        for part in doing(outlet) if doing else [outlet.heed]:
+            tasks.start_soon(part)
+        said = await anyio.to_thread.run_sync(lambda: run("retry", "es", "--data", str(data), *arguments))
+        tasks.cancel_scope.cancel()
+        return said, outlet.status(), sink
+
+
+def test_dead_letters_go_back_into_the_queue_while_an_agent_has_it(data):
+    said, status, _ = anyio.run(partial(asked, data))
+    assert "2 events" in said.stdout
+    assert (status["dead_letters"], status["queue"]["events"]) == (0, 7)
+    assert ids(run("export", "es", "--data", str(data)).stdout) == [*[f"e{n}" for n in range(10, 15)], "e0", "e1"]
+    assert not list((data / "sinks" / "es").glob("retry-*"))
+
+
+def test_what_an_agent_cannot_put_back_is_said(data):
+    (letters,) = (data / "sinks" / "es" / "dead-letter").glob("*.ndjson")
+    letters.write_text(letters.read_text() + "mended by hand\n")
+    said, status, _ = anyio.run(partial(asked, data))
+    assert said.exception.key == "cli.buffer.not_retried"
+    assert "Line 3" in str(said.exception)
+    assert status["queue"]["events"] == 5
+
+
+def test_nothing_happens_later_when_nobody_answers(data, monkeypatch):
+    monkeypatch.setattr("safelight.shipping.requests.ask.__defaults__", (0.0,))
+    said, status, _ = anyio.run(partial(asked, data, doing=lambda outlet: []))
+    assert said.exception.key == "cli.buffer.no_answer"
+    assert status["dead_letters"] == 2
+    assert not list((data / "sinks" / "es").glob("retry-*"))
+
+
+def test_a_request_that_a_crash_left_is_done_once_by_the_next_agent(data):
+    directory = data / "sinks" / "es"
+    put_back(directory)  # and then the agent is killed, before it could answer
+    (directory / "retry-1.request").touch()
+    (directory / "retry-0.answer").touch()
+    os.utime(directory / "retry-0.answer", (0, 0))
+
+    async def main():
+        sink = Obedient(name="es")
+        outlet = Outlet(sink, directory, Notebook(), "en", Hands())
+        async with outlet, anyio.create_task_group() as tasks:
+            tasks.start_soon(outlet.run)
+            tasks.start_soon(outlet.heed)
+            await until((directory / "retry-1.answer").exists)
+            await until(lambda: outlet.status()["queue"]["events"] == 0)
+            tasks.cancel_scope.cancel()
+        return sink.got
+
+    assert anyio.run(main) == [*[f"e{n}" for n in range(10, 15)], "e0", "e1"]
+    assert [path.name for path in directory.glob("retry-*")] == ["retry-1.answer"]
 
 
 @pytest.mark.parametrize("command", [["retry", "kafka"], ["export", "kafka"], ["export", "../sinks"]])
