@@ -10,9 +10,9 @@
         group.start_soon(outlet.heed)                 # does what the command line asks for by a file, until cancelled
         await outlet.flush(5)                         # send what waits, at most so many seconds; before cancelling
 
-`outlet` holds it together and says what happens when the queue is full; `shipper` sends, at the pauses of `attempts`, and
-by a `question` finds out whether a batch or a setting is at fault; `stock` is what lies on the disk: `payload` in the
-queue, `letters` that were refused or given up; `tidings` are told to the journal; `requests` are what an agent is asked.
-Opening raises StoreLocked when another process has the queue; offering raises StoreError when the disk refuses: then
-nothing of the batch was acknowledged.
+`outlet` holds it together and says what happens when the queue is full; `shipper` sends, at the pauses of `attempts`,
+and finds out by a `question` whether a batch or a setting is at fault; `stock` is what lies on the disk: `payload` in
+the queue, `letters` that were refused or given up; `tidings` are told to the journal; `requests` are what an agent is
+asked. Opening raises StoreLocked when another process has the queue; offering raises StoreError when the disk refuses:
+then nothing of the batch was acknowledged.
 """
