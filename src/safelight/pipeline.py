@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from .batch import Batch, Process, compose
 from .locales import text
-from .meter import Meter
+from .meter import Meter, Tally
 from .processors import Processor
 from .processors.enrich import Enrich
 from .processors.fingerprint import Fingerprint
@@ -32,10 +32,15 @@ class Step:
         self.entered = Meter()
         self.left = 0
         self.dropped = 0
-        self.failed = 0
+        self.failures = Tally()
         """Events on which it raised an error: they went on as they came, flagged."""
         self.seconds = 0.0
         """CPU time of its thread, also for what had to be done again."""
+
+    @property
+    def failed(self) -> int:
+        """How many events it failed on."""
+        return self.failures.total["failed"]
 
     def passed(self, came: int, went: int) -> None:
         """So many events came, so many of them went on."""
@@ -55,6 +60,7 @@ class Step:
             "rate": round(self.entered.per_second(), 3),
             "ms": round(self.seconds * 1e6 / came, 3) if came else 0.0,
             "failed": self.failed,
+            "lately": self.failures.lately(),
         }
 
 
@@ -83,7 +89,7 @@ class Chain:
                     table, half = events.table, came // 2
                     parts = [self._from(place, Batch(part)).table for part in (table.slice(0, half), table.slice(half))]
                     return Batch(pa.concat_tables(parts))
-                step.failed += 1
+                step.failures.add("failed")
                 step.passed(1, 1)
                 return _flagged(events, error)
             step.passed(came, len(left))

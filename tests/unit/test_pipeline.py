@@ -133,6 +133,7 @@ def test_a_step_knows_its_cpu_time_and_shows_it_for_a_thousand_events():
         "rate": step.status()["rate"],
         "ms": round(step.seconds * 2000, 3),
         "failed": 0,
+        "lately": {},
     }
 
 

@@ -17,6 +17,7 @@ from ..collecting.echo import without_echo
 from ..errors import SafelightError, StoreError, StoreFull
 from ..event import Name
 from ..locales import text
+from ..meter import Tally
 from ..note import Note
 from ..processors import Processor
 from ..processors.route import filter_of
@@ -60,7 +61,7 @@ class Feed:
     ) -> None:
         self.sink = sink
         self.where = filter_of(sink.called, sink.where, processors)
-        self.removed = 0
+        self.removed = Tally()
         """Events that retention took before they were read, also such as this sink would not get."""
         self._filter: Filter = condition(self.where) if self.where else All()
         self._store = store
@@ -88,7 +89,7 @@ class Feed:
         before = self._count(span) if self.behind else 0
         yield
         if before:
-            self.removed += max(0, before - self._count(span))
+            self.removed.add(RETENTION, max(0, before - self._count(span)))
 
     async def run(self) -> None:
         """Until cancelled. A queue that cannot be opened stops this sink and nothing else; it is tried again."""
@@ -113,10 +114,9 @@ class Feed:
         shown = self._outlet.status() if self._outlet is not None else closed(self.sink, self._failure)
         if self._failure and self._outlet is not None:
             shown |= {"state": "retrying", "detail": self._failure}
-        dropped = dict(shown["dropped"])
-        if self.removed:
-            dropped[RETENTION] = self.removed
-        return {**shown, "where": self.where, "behind_events": self.behind, "dropped": dropped}
+        dropped = {**shown["dropped"], **self.removed.total}
+        lately = {"dropped": {**shown["lately"]["dropped"], **self.removed.lately()}}
+        return {**shown, "where": self.where, "behind_events": self.behind, "dropped": dropped, "lately": lately}
 
     async def retry_dead_letters(self) -> int:
         """Put the dead letters into the queue again; how many events. Raises SafelightError."""
@@ -209,6 +209,7 @@ def closed(sink: Sink, failure: str) -> dict[str, Any]:
         "bytes": 0,
         "queue": {"events": 0, "bytes": 0, "capacity_bytes": 0, "share": 0.0, "oldest_at": None},
         "dropped": {},
+        "lately": {"dropped": {}},
         "refused": 0,
         "retries": 0,
         "attempt": 0,

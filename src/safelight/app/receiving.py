@@ -15,7 +15,7 @@ from ..batch import Batch, Checkpoint, Process, compose
 from ..collecting.collector import AHEAD_S
 from ..documents import Documents
 from ..importing import moved, outcome
-from ..meter import Meter
+from ..meter import Meter, Tally
 from ..pipeline import Chain, chain, understood
 from ..processors import Processor
 from ..services import profile
@@ -35,7 +35,8 @@ class Sender:
     name: str = ""
     events: Meter = field(default_factory=Meter)
     bytes: Meter = field(default_factory=Meter)
-    not_understood: int = 0
+    seen: Tally = field(default_factory=Tally)
+    """Events, and how many of them were not understood."""
     last_event_at: datetime | None = None
     ahead_s: float = 0.0
     """How far in the future the last batch was read, by its sender's clock."""
@@ -51,7 +52,8 @@ class Sender:
         now = datetime.now(UTC)
         self.events.add(len(batch))
         self.bytes.add(batch.table.nbytes)
-        self.not_understood += not_understood
+        self.seen.add("events", len(batch))
+        self.seen.add("not_understood", not_understood)
         self.last_event_at = now
         latest = pc.max(batch["received_at"]).as_py()
         ahead = (latest - now).total_seconds() if latest is not None else 0.0
@@ -70,8 +72,9 @@ class Sender:
             "bytes": self.bytes.total,
             "bytes_rate": round(self.bytes.per_second(), 1),
             "last_event_at": self.last_event_at,
-            "not_understood": self.not_understood,
+            "not_understood": self.seen.total["not_understood"],
             "refused": {},
+            "lately": {**self.seen.lately(), "refused": {}},
             "troubles": {},
             "ahead_s": round(self.ahead_s, 1),
             "looked": True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from ..batch import Batch, Process
 from ..errors import SafelightError, StoreError
 from ..event import Name
 from ..locales import text
-from ..meter import Meter
+from ..meter import Meter, Tally
 from ..pipeline import Step
 from ..sources import Arrival, Progress, Source
 from . import Destination
@@ -43,8 +42,9 @@ class Collector:
     steps: Sequence[Step] = ()
     events: Meter = field(default_factory=Meter)
     bytes: Meter = field(default_factory=Meter)
-    not_understood: int = 0
-    turned_away: Counter[str] = field(default_factory=Counter)
+    turned_away: Tally = field(default_factory=Tally)
+    seen: Tally = field(default_factory=Tally)
+    """Events, how many of them were not understood, and lines that were cut."""
     files: tuple[Progress, ...] = ()
     last_event_at: datetime | None = None
     ahead_s: float = 0.0
@@ -88,10 +88,12 @@ class Collector:
 
     def refused(self, count: int, why: str) -> None:
         """From the source: it turned away this."""
-        self.turned_away[why] += count
+        self.turned_away.add(why, count)
 
     def progress(self, files: Sequence[Progress]) -> None:
         """From the source: how far its files are read."""
+        before = {file.path: file.cut for file in self.files}
+        self.seen.add("cut", sum(max(0, file.cut - before.get(file.path, 0)) for file in files))
         self.files = tuple(files)
 
     async def run(self) -> None:
@@ -128,7 +130,8 @@ class Collector:
             self.failure = None
             if len(arrival.batch):
                 self.events.add(len(arrival.batch))
-                self.not_understood += self._flagged
+                self.seen.add("events", len(arrival.batch))
+                self.seen.add("not_understood", self._flagged)
                 self.last_event_at = datetime.now(UTC)
             return
 
@@ -167,8 +170,9 @@ class Collector:
             "rate": round(self.events.per_second(), 3),
             "bytes": self.bytes.total,
             "bytes_rate": round(self.bytes.per_second(), 1),
-            "not_understood": self.not_understood,
-            "refused": dict(self.turned_away),
+            "not_understood": self.seen.total["not_understood"],
+            "refused": dict(self.turned_away.total),
+            "lately": {**self.seen.lately(), "refused": self.turned_away.lately()},
             "troubles": dict(self._troubles),
             "ahead_s": round(self.ahead_s, 1),
             "looked": self.looked,

@@ -19,6 +19,8 @@ _ORDER: Final = {"error": 0, "warning": 1, "note": 2}
 _REMEDIES: Final = {"file": "files", "spool": "files", "docker": "docker", "comfyui": "comfyui"}
 """What helps against the failures of a source, by its type."""
 
+_NOTHING: Final = {"count": 0}
+
 Problem = dict[str, str]
 Status = Mapping[str, Any]
 
@@ -59,23 +61,27 @@ class _Teller:
         if (source["lag_s"] or 0) >= BEHIND_S and source["behind_bytes"]:
             behind, lag = _megabytes(source["behind_bytes"]), round(source["lag_s"])
             yield self._problem("warning", where, "behind", megabytes=behind, seconds=lag)
-        if source["events"] >= MANY and source["not_understood"] > MOSTLY * source["events"]:
-            share = round(100 * source["not_understood"] / source["events"])
-            yield self._problem("warning", where, "not_understood", share=share)
-        for why, count in source["refused"].items():
-            yield self._problem("warning", where, "refused", count=count, why=why)
+        yield from self._of_the_last_hour(_lately(source), where)
         if source.get("ahead_s"):
             yield self._problem("warning", where, "clock", seconds=round(source["ahead_s"]))
-        if cut := sum(file["cut"] for file in source["files"]):
-            yield self._problem("note", where, "cut", count=cut)
         yield from self._of_steps(source["steps"], where)
+
+    def _of_the_last_hour(self, lately: Status, where: str) -> Iterator[Problem]:
+        """What happened before is a figure, and no problem any more: whoever has mended it shall see that."""
+        events, not_understood = (lately.get(what, _NOTHING)["count"] for what in ("events", "not_understood"))
+        if events >= MANY and not_understood > MOSTLY * events:
+            yield self._problem("warning", where, "not_understood", share=round(100 * not_understood / events))
+        for why, seen in lately.get("refused", {}).items():
+            yield self._problem("warning", where, "refused", why=why, **_when(seen))
+        if "cut" in lately:
+            yield self._problem("note", where, "cut", **_when(lately["cut"]))
 
     def _of_steps(self, steps: list[Status], where: str) -> Iterator[Problem]:
         for step in steps:
             if step["in"] >= MANY and not step["out"]:
                 yield self._problem("warning", where, "all_dropped", step=step["name"], count=step["in"])
-            if step["failed"]:
-                yield self._problem("warning", where, "step_failed", step=step["name"], count=step["failed"])
+            if seen := _lately(step).get("failed"):
+                yield self._problem("warning", where, "step_failed", step=step["name"], **_when(seen))
 
     def of_sink(self, sink: Status, *, agent: bool) -> Iterator[Problem]:
         where, queue = sink["name"], sink["queue"]
@@ -93,15 +99,24 @@ class _Teller:
             yield self._problem("warning", where, "sink_behind", count=sink["behind_events"])
         if sink["dead_letters"]:
             yield self._problem("warning", where, "dead_letters", count=sink["dead_letters"], name=sink["name"])
-        for why, count in sink["dropped"].items():
-            if count:
-                yield self._problem("warning", where, "sink_dropped", count=count, why=why)
+        for why, seen in _lately(sink).get("dropped", {}).items():
+            yield self._problem("warning", where, "sink_dropped", why=why, **_when(seen))
 
     def _problem(self, severity: str, where: str, what: str, remedy: str | None = None, **values: object) -> Problem:
         said = text(f"diagnosis.{what}", self._language, **values)
         key = f"diagnosis.remedy.{what}" if remedy is None else remedy
         helps = text(key, self._language, **values) if key else ""
         return {"severity": severity, "where": where, "said": said, "remedy": helps}
+
+
+def _lately(part: Status) -> Status:
+    """What happened there within the hour. An agent that was started by an older version wrote no such thing."""
+    return part.get("lately") or {}
+
+
+def _when(seen: Status) -> dict[str, Any]:
+    """How often within the hour, and how long ago the last time."""
+    return {"count": seen["count"], "minutes": max(1, round(seen["ago_s"] / 60))}
 
 
 def _megabytes(size: int) -> str:

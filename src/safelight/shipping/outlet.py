@@ -163,7 +163,7 @@ class Outlet:
 
     def _drop(self, count: int, why: str) -> None:
         if count:
-            self._shipper.dropped[why] += count
+            self._shipper.dropped.add(why, count)
             self._tidings.dropped(count, why)
 
     def checkpoint(self) -> Mapping[str, str]:
@@ -220,7 +220,8 @@ class Outlet:
                 "share": min(1.0, figures.bytes / figures.capacity) if figures.frames else 0.0,
                 "oldest_at": figures.oldest_at,
             },
-            "dropped": dict(shipper.dropped),
+            "dropped": dict(shipper.dropped.total),
+            "lately": {"dropped": shipper.dropped.lately()},
             "refused": shipper.refused,
             "retries": shipper.retries,
             "attempt": shipper.attempts.failed,

@@ -16,7 +16,7 @@ import anyio.to_thread
 from ..batch import Batch
 from ..buffer import Claim
 from ..errors import SafelightError, SinkError, SinkMisconfigured, SinkRefused, StoreCorrupt, StoreError
-from ..meter import Meter
+from ..meter import Meter, Tally
 from ..sinks import Connection, Refusal
 from .attempts import Attempts
 from .clock import Clock
@@ -73,7 +73,7 @@ class Shipper:
         self.bytes = Meter(clock.monotonic)
         self.refused = 0
         self.retries = 0
-        self.dropped: Counter[str] = Counter()
+        self.dropped = Tally(clock.monotonic)
         self.detail = ""
         self.next_try_at: datetime | None = None
         self.last_sent_at: datetime | None = None
@@ -225,7 +225,7 @@ class Shipper:
         self._move()
 
     def _drop(self, count: int, why: str) -> None:
-        self.dropped[why] += count
+        self.dropped.add(why, count)
         self._tidings.dropped(count, why)
 
     async def _rest(self, seconds: float) -> None:

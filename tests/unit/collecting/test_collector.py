@@ -102,7 +102,7 @@ async def test_it_counts_events_bytes_and_what_was_not_understood():
 async def test_what_the_store_refuses_is_offered_again_and_counted_once():
     one = collector([{"id": "b", "parse_error": "no"}], shelf=Shelf(refusals=3))
     await run(one, 1)
-    assert (one.events.total, one.not_understood, one.failure) == (1, 1, None)
+    assert (one.events.total, one.seen.total["not_understood"], one.failure) == (1, 1, None)
     assert one.journal.said == [("source_failed", "CRITICAL")]
 
 
@@ -169,7 +169,16 @@ def test_what_was_turned_away_is_counted_by_reason():
     one.refused(2, "too_large")
     one.refused(1, "not_json")
     one.refused(1, "too_large")
-    assert one.figures()["refused"] == {"too_large": 3, "not_json": 1}
+    figures = one.figures()
+    assert figures["refused"] == {"too_large": 3, "not_json": 1}
+    assert {why: seen["count"] for why, seen in figures["lately"]["refused"].items()} == figures["refused"]
+
+
+def test_a_line_that_was_cut_is_told_of_once():
+    one = collector()
+    for cut in (1, 1, 3):
+        one.progress([Progress("/a.log", size=9, offset=9, lag_s=0.0, cut=cut)])
+    assert one.figures()["lately"]["cut"]["count"] == 3
 
 
 def test_a_file_that_cannot_be_read_is_trouble_until_it_can():

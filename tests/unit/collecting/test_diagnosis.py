@@ -7,6 +7,7 @@ import pytest
 from safelight.collecting.diagnosis import problems
 from safelight.locales import LANGUAGES
 
+LATELY = {"count": 3, "ago_s": 240.0}
 SOURCE = {
     "type": "file",
     "name": "/var/log/a.log",
@@ -14,14 +15,15 @@ SOURCE = {
     "detail": "",
     "events": 100,
     "not_understood": 0,
-    "refused": {},
+    "refused": {"too_large": 7},
+    "lately": {"events": LATELY | {"count": 100}, "refused": {}},
     "troubles": {},
     "ahead_s": 0.0,
     "lag_s": 0.0,
     "behind_bytes": 0,
-    "files": [{"path": "/var/log/a.log", "cut": 0}],
+    "files": [{"path": "/var/log/a.log", "cut": 7}],
     "files_total": 1,
-    "steps": [{"name": "1 parse", "in": 100, "out": 100, "failed": 0}],
+    "steps": [{"name": "1 parse", "in": 100, "out": 100, "failed": 7, "lately": {}}],
 }
 SINK = {
     "type": "elasticsearch",
@@ -29,10 +31,17 @@ SINK = {
     "state": "ok",
     "detail": "",
     "queue": {"share": 0.1},
-    "dropped": {},
+    "dropped": {"retention": 7},
+    "lately": {"dropped": {}},
     "dead_letters": 0,
     "behind_events": 0,
 }
+
+
+def lately(**seen):
+    return {"lately": SOURCE["lately"] | seen}
+
+
 STORE = {"state": "ok", "detail": ""}
 
 
@@ -46,7 +55,7 @@ def found(source=None, sink=None, store=None, language="en", **more):
     return problems(status | more, language)
 
 
-def test_nothing_is_said_of_what_works():
+def test_nothing_is_said_of_what_works_or_went_wrong_long_ago():
     assert found() == []
 
 
@@ -60,19 +69,23 @@ CASES = {
     ),
     "nothing there": ({"type": "comfyui", "state": "waiting", "detail": "No ComfyUI."}, "note", "No ComfyUI."),
     "behind": ({"lag_s": 90.0, "behind_bytes": 5 << 20}, "warning", "5.0 MB and 90 s behind"),
-    "not understood": ({"not_understood": 80}, "warning", "80 %"),
-    "refused": ({"refused": {"too_large": 3}}, "warning", "3 records (too_large)"),
+    "not understood": (lately(not_understood={"count": 80, "ago_s": 1.0}), "warning", "80 %"),
+    "refused": (
+        lately(refused={"too_large": LATELY}),
+        "warning",
+        "3 records (too_large) in the last hour, the last 4 min ago",
+    ),
     "clock": ({"ahead_s": 3600.0}, "warning", "3600 s ahead"),
-    "cut": ({"files": [{"path": "/a", "cut": 2}]}, "note", "2 lines"),
+    "cut": (lately(cut={"count": 2, "ago_s": 1.0}), "note", "2 lines"),
     "all dropped": (
-        {"steps": [{"name": "4 keep", "in": 50, "out": 0, "failed": 0}]},
+        {"steps": [{"name": "4 keep", "in": 50, "out": 0, "failed": 0, "lately": {}}]},
         "warning",
         "4 keep has dropped all",
     ),
     "a step fails": (
-        {"steps": [{"name": "4 mine", "in": 50, "out": 50, "failed": 7}]},
+        {"steps": [{"name": "4 mine", "in": 50, "out": 50, "failed": 9, "lately": {"failed": LATELY}}]},
         "warning",
-        "4 mine failed on 7",
+        "4 mine failed on 3",
     ),
 }
 
@@ -93,7 +106,7 @@ SINKS = {
     "filling": ({"queue": {"share": 0.85}}, "warning", "85 %"),
     "behind": ({"behind_events": 200_000}, "warning", "200000 stored events"),
     "dead letters": ({"dead_letters": 4}, "warning", "4 events were refused"),
-    "dropped": ({"dropped": {"retention": 9}}, "warning", "9 events were dropped (retention)"),
+    "dropped": ({"lately": {"dropped": {"retention": LATELY}}}, "warning", "3 events were dropped (retention)"),
 }
 
 
@@ -110,16 +123,24 @@ def test_in_an_agent_it_is_the_sources_that_wait():
     assert "the sources wait" in problem["said"]
 
 
+def test_what_an_older_agent_wrote_down_can_be_read():
+    old = [{key: value for key, value in part.items() if key != "lately"} for part in (SOURCE, SINK)]
+    assert problems({"agent": True, "sources": [old[0]], "store": None, "sinks": [old[1]]}, "en") == []
+
+
 def test_a_source_that_has_not_looked_yet_is_no_problem():
     assert found(source={"state": "waiting", "looked": False, "files": [], "files_total": 0}) == []
 
 
 def test_a_few_events_that_were_not_understood_are_no_problem():
-    assert found(source={"events": 10, "not_understood": 10}) == []
+    few = {"count": 10, "ago_s": 1.0}
+    assert found(source=lately(events=few, not_understood=few)) == []
 
 
 def test_errors_come_first():
-    told = found(source={"not_understood": 100}, store={"state": "refusing", "detail": "No room."})
+    told = found(
+        source=lately(not_understood={"count": 100, "ago_s": 1.0}), store={"state": "refusing", "detail": "No room."}
+    )
     assert [problem["severity"] for problem in told] == ["error", "warning"]
 
 
