@@ -76,7 +76,7 @@ SECTIONS: Final[dict[str, type[BaseModel]]] = {
     "spool": SpoolSection,
     "discover": Discover,
 }
-FOUND_BY_LOADING: Final = {"path", "places", "left_out", "warnings"}
+FOUND_BY_LOADING: Final = {"path", "places", "left_out", "warnings", "notes"}
 """Fields of Config that are no keys of the file."""
 
 

@@ -69,7 +69,7 @@ def serve(options: Options, echo: Callable[[str], None]) -> None:
 
 def _ready(app: App, lock: Lock, url: str, language: str, echo: Callable[[str], None]) -> None:
     lock.publish(url=url)
-    for warning in (*app.config.warnings, *app.config.left_out):
+    for warning in (*app.config.warnings, *app.config.notes, *app.config.left_out):
         echo(warning)
     if app.demo:
         echo(text("demo.announced", language, speed=f"{app.demo.speed:g}", data=app.demo.data))

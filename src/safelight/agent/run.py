@@ -87,7 +87,7 @@ def _plain(sink: Sink) -> str | None:
 
 
 def _ready(config: AgentConfig, data: Path, language: str, echo: Callable[[str], None]) -> None:
-    for warning in config.warnings:
+    for warning in (*config.warnings, *config.notes):
         echo(warning)
     names = ", ".join(str(getattr(sink, "url", "")) or sink.called for sink in config.sinks)
     echo(text("cli.agent.ready", language, to=names, data=data))

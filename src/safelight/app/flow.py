@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..collecting.diagnosis import problems
 from ..errors import InputError
+from ..locales import text
 
 if TYPE_CHECKING:  # `app` imports us
     from .app import App
@@ -15,7 +16,9 @@ if TYPE_CHECKING:  # `app` imports us
 def pipeline(app: App, language: str) -> dict[str, Any]:
     """As `/api/v1/pipeline` shows it; problems in `language`."""
     shown = figures(app)
-    return {**shown, "problems": problems(shown, language)}
+    note = {"severity": "note", "where": "safelight.toml", "remedy": text("checkup.remedy.note", language)}
+    notes = [note | {"said": said} for said in app.config.notes]
+    return {**shown, "problems": [*problems(shown, language), *notes]}
 
 
 def figures(app: App) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def check(file: Path | None, as_json: bool) -> int:
     path = find(file)
     try:
         config = load(path, language=LANGUAGE)
-        mistakes, warnings = config.left_out, config.warnings
+        mistakes, warnings = config.left_out, (*config.warnings, *config.notes)
         rules = [
             {
                 "id": rule.id,

@@ -47,11 +47,13 @@ class Checkup:
             yield self._problem("error", where, "said", "config", detail=mistake)
 
     def remarks(self, config: Config) -> Iterator[Problem]:
-        """What was left out of it, or should not stay so."""
+        """What was left out of it, should not stay so, or may not be meant so."""
         for mistake in config.left_out:
             yield self._problem("error", "safelight.toml", "left_out", "config", detail=mistake)
         for warning in config.warnings:
             yield self._problem("warning", "safelight.toml", "said", "warning", detail=warning)
+        for note in config.notes:
+            yield self._problem("note", "safelight.toml", "said", "note", detail=note)
 
     def room(self, data: Path) -> Iterator[Problem]:
         """Whether the data directory can be written, and for how long still."""

@@ -39,6 +39,8 @@ class AgentConfig(Section):
     """The file this came from."""
     warnings: tuple[str, ...] = ()
     """What works but should not stay so, such as a secret written into the file."""
+    notes: tuple[str, ...] = ()
+    """What is right but perhaps not as meant: a query that asks for a field very like one that there is."""
 
     def found(self) -> list[Source]:
         """The sources of the file, and those that are watched without it."""
@@ -74,5 +76,6 @@ def load(
             **{room: tuple(entries) for room, entries in lists.items()},
             "path": reading.path,
             "warnings": in_order(reading.warnings),
+            "notes": in_order(reading.notes),
         }
     )

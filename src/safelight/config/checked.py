@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from ..alerts.rule import Rule
 from ..locales import text
 from .faults import Known, faults
+from .mistyped import notes
 from .model import Config
 from .told import Location, Mistake, mistakes
 
@@ -57,3 +58,4 @@ def _warnings(rule: Rule, config: Config, language: str) -> Iterator[str]:
         yield text("rules.told_to_nobody", language, severity=severity)
     if rule.then and config.remedies.dry_run:
         yield text("rules.repairs_named_only", language)
+    yield from (note.said for note in notes(rule, language))

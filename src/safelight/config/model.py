@@ -129,3 +129,5 @@ class Config(Section):
     """Bad rules and channels, each with its place and reason: named in the log, on the page and as an event."""
     warnings: tuple[str, ...] = ()
     """What works but should not stay so, such as a secret written into the file."""
+    notes: tuple[str, ...] = ()
+    """What is right but perhaps not as meant: a query that asks for a field very like one that there is."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ValidationError
 from ..errors import ConfigError, SafelightError
 from ..locales import text
 from ..plugin import Plugin, kind, kinds
+from .mistyped import notes
 from .place import line_of
 from .secrets import resolve
 from .told import Location, Mistake, mistakes
@@ -61,6 +62,8 @@ class Reading:
     mistakes: list[Remark] = field(default_factory=list)
     left_out: list[Remark] = field(default_factory=list)
     warnings: list[Remark] = field(default_factory=list)
+    notes: list[Remark] = field(default_factory=list)
+    """What is right, but perhaps not as meant."""
     spots: dict[str, tuple[str, Any]] = field(default_factory=dict)
     """Of named entries: where each stands, and what it does `then`."""
     forgiving: Mapping[str, str] = field(default_factory=dict)
@@ -129,6 +132,7 @@ class Reading:
                 mistaken.insert(0, self.say((*here, key), text("config.twice", self.language, name=name)))
             wrong += mistaken
             if not unresolved and not mistaken:
+                self.notes += [self.remark(note, here) for note in notes(good, self.language)]
                 entries.append(good)
                 names.add(name)
                 self.spots[name] = (self._place((*here, *([key] if key else []))), entry.get("then"))

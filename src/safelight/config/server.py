@@ -75,6 +75,7 @@ class _Server:
                 "places": {rule.id: Place(*reading.spots[rule.id]) for rule in lists["rules"]},
                 "left_out": in_order(reading.left_out),
                 "warnings": in_order(reading.warnings),
+                "notes": in_order(reading.notes),
             }
         )
 

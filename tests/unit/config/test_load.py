@@ -302,3 +302,34 @@ def test_a_type_that_is_no_text_is_a_mistake_like_any(tmp_path):
         tmp_path, '[[channels]]\ntype = ["webhook"]\nname = "a"\n[[channels]]\ntype = { a = 1 }\nname = "b"\n'
     )
     assert [":2: channels[1].type" in told for told in config.left_out] == [True, False]
+
+
+MISTYPED = """
+[[processors]]
+type = "drop"
+where = "levle:DEBUG"
+[[sinks]]
+type = "stdout"
+where = "sevice:comfyui AND attributes.sevice:x AND port:80"
+[[rules]]
+id = "slow"
+severity = 1
+when = "p95 durationMs of service:comfyui by instnce > 5 over 5m"
+[[rules]]
+id = "failed"
+severity = 1
+when = "any event:run_failed"
+clear = "any worklow_id:*"
+"""
+
+
+def test_a_field_that_nobody_has_is_noted_with_the_one_that_was_meant(tmp_path):
+    config = read(tmp_path, MISTYPED)
+    assert not config.warnings
+    asked = ("levle", "sevice", "durationMs", "instnce", "worklow_id")
+    meant = ("level", "service", "duration_ms", "instance", "workflow_id")
+    places = ("4: processors[1].where", "7: sinks[1].where", *["11: rules[1].when"] * 2, "16: rules[2].clear")
+    for note, place, name, known in zip(config.notes, places, asked, meant, strict=True):
+        assert note.partition("toml:")[2].startswith(f"{place}: {name} is no field")
+        assert f"mean {known}? If not, write attributes.{name}" in note
+    assert [rule.id for rule in config.rules] == ["slow", "failed"]

@@ -56,7 +56,7 @@ def app():
     collector.progress([Progress("/var/log/a.log", 2000, 1000, 2.5)])
     return SimpleNamespace(
         version="1",
-        config=SimpleNamespace(language="en"),
+        config=SimpleNamespace(language="en", notes=()),
         started_at=SimpleNamespace(timestamp=lambda: 1.0),
         store=SimpleNamespace(figures=lambda: SimpleNamespace(events=10, bytes=2000, segments=1)),
         intake=SimpleNamespace(refused=None, events=Meter()),
