@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -89,8 +89,14 @@ def _plain(sink: Sink) -> str | None:
 def _ready(config: AgentConfig, data: Path, language: str, echo: Callable[[str], None]) -> None:
     for warning in (*config.warnings, *config.notes):
         echo(warning)
-    names = ", ".join(str(getattr(sink, "url", "")) or sink.called for sink in config.sinks)
-    echo(text("cli.agent.ready", language, to=names, data=data))
+    echo(text("cli.agent.ready", language, to=", ".join(places(config.sinks)), data=data))
+
+
+def places(sinks: Sequence[Sink]) -> tuple[str, ...]:
+    """Where events go, each place once: several sinks may send to one server."""
+    addresses = ((getattr(sink, "url", None), *getattr(sink, "urls", ())) for sink in sinks)
+    known = ([str(one) for one in found if one] or [sink.called] for sink, found in zip(sinks, addresses, strict=True))
+    return tuple(dict.fromkeys(one for some in known for one in some))
 
 
 async def _run(config: AgentConfig, data: Path, ready: Callable[[], None]) -> None:

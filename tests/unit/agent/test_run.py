@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from safelight.agent.run import Options, configured
+from safelight.agent.run import Options, configured, places
 from safelight.errors import ConfigError
 
 
@@ -39,6 +39,22 @@ def test_the_command_line_goes_before_the_file_and_the_other_sinks_stay(tmp_path
         ("elasticsearch", "http://127.0.0.1:9200"),
         ("safelight", "https://new.example"),
     ]
+
+
+def test_each_place_it_sends_to_is_said_once(tmp_path):
+    elastic = '[[sinks]]\ntype = "elasticsearch"\n'
+    sinks = configured(
+        Options(
+            config=written(
+                tmp_path,
+                f'{elastic}name = "a"\nurl = "http://127.0.0.1:9200"\nwhere = "level:ERROR"\n'
+                f'{elastic}name = "b"\nurl = "http://127.0.0.1:9200"\n'
+                f'{elastic}name = "c"\nurls = ["http://127.0.0.1:9200", "http://127.0.0.1:9201"]\n'
+                '[[sinks]]\ntype = "stdout"\n',
+            )
+        )
+    ).sinks
+    assert places(sinks) == ("http://127.0.0.1:9200", "http://127.0.0.1:9201", "stdout")
 
 
 def test_without_anywhere_to_send_it_does_not_start():

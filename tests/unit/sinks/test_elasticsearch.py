@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -230,6 +231,22 @@ def test_a_server_that_is_not_there_is_an_error_for_now():
         url = gone.url
     with pytest.raises(SinkError, match="does not answer"):
         send(Elasticsearch(url=url), events(1))
+
+
+def test_the_transport_says_nothing_of_its_own(monkeypatch):
+    class Log(logging.Handler):
+        """As a server has one: not `caplog`, which also listens to loggers that tell nobody."""
+
+        def emit(self, record):
+            heard.append(record.name)
+
+    heard = []
+    monkeypatch.setattr(logging.getLogger(), "handlers", [Log(logging.WARNING)])
+    with Elastic() as gone, Elastic() as gone_too:
+        nodes = (gone.url, gone_too.url)
+    with pytest.raises(SinkError, match="does not answer"):
+        send(Elasticsearch(urls=nodes, template=False), events(1))
+    assert heard == []
 
 
 def test_another_node_is_asked_when_one_does_not_answer(elastic):
