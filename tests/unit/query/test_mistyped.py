@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.config.default_rules import DEFAULT_RULES
@@ -67,6 +67,7 @@ def test_the_fields_of_a_condition_are_found_however_deep_they_stand():
     assert list(fields_of(condition(query))) == list("abcdef")
 
 
+@settings(deadline=None)
 @given(st.text("abc", max_size=6), st.text("abc", max_size=6))
 def test_a_distance_is_one(one, other):
     assert distance(one, other) == distance(other, one) <= max(len(one), len(other))
