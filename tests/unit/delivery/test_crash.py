@@ -31,6 +31,7 @@ class Slow(Provider):
         self.wait(len(self.received) + 1, timeout_s=60)
 
 
+@pytest.mark.timeout(600)
 def test_no_alert_is_lost_and_no_repeat_is_unmarked(tmp_path):
     kill(tmp_path, 30)
 
