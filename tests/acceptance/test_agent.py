@@ -11,17 +11,12 @@ from contextlib import ExitStack
 import pytest
 
 from support.agents import agent
+from support.ports import free_port
 from support.running import cli, command, environment, running
 
 WAIT_S = 120
 LINES = 6_000
 PIECE = 50
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Server:

@@ -14,7 +14,7 @@ import threading
 import time
 import urllib.request
 from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -23,8 +23,9 @@ from PIL import Image
 from support.agents import agent
 from support.alerting import channel, rule, said
 from support.elastic import Elastic
-from support.forwarding import KEY, certificates, free_port
+from support.forwarding import KEY, certificates
 from support.lasting import eventually, lasting
+from support.ports import free_port
 from support.providers import Provider
 from support.running import cli, environment
 
@@ -145,7 +146,7 @@ def secrets():
 
 def test_the_configuration_runs_as_it_is_written(home, secrets):
     """But for the ports, which may be taken; nothing that it names is here to answer."""
-    text = AS_WRITTEN.replace("24224", str(free_port())).replace("9000", str(free_port()))
+    text = AS_WRITTEN.replace(":24224", f":{free_port()}").replace(":9000/", f":{free_port()}/")
     with lasting(home, text, **secrets) as server:
         server.until_sink("elasticsearch", lambda sink: sink["queue"]["capacity_bytes"])  # its queue is open
         found = server.now.get("/pipeline")
@@ -172,8 +173,8 @@ def test_what_it_says_is_what_is_done(home, tmp_path, secrets):
     with Elastic(tls=(home / "server.crt", home / "server.key")) as elastic:
         text = (
             AS_WRITTEN.replace("/var/log/comfyui", str(logs))
-            .replace("24224", str(port))
-            .replace("9000", str(free_port()))
+            .replace(":24224", f":{port}")
+            .replace(":9000/", f":{free_port()}/")
             .replace("https://elasticsearch.internal:9200", f'{elastic.url}"\nca = "server.crt')
         )
         sends = (
@@ -226,7 +227,7 @@ class Service:
         self.log = folder / "app.log"
         self.records = []
         self._rotations = 0
-        self._time = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S},123"
+        self._time = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S},123"  # without a zone: the machine's
         history = "".join(self._line() for _ in range(300))
         (folder / "app.log.9.gz").write_bytes(gzip.compress(history.encode()))
         self.log.touch()

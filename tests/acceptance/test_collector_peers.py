@@ -21,8 +21,9 @@ from support.fluent import (
     with_fluentd,
     written,
 )
-from support.forwarding import KEY, certificates, free_port, running
+from support.forwarding import KEY, certificates, running
 from support.lasting import eventually, lasting
+from support.ports import free_port
 from support.victorialogs import HEADERS, Victoria, needs_victorialogs
 
 RSYSLOG = os.environ.get("SAFELIGHT_RSYSLOG", "")

@@ -25,7 +25,8 @@ from support.fluent import (
     with_fluentd,
     written,
 )
-from support.forwarding import KEY, certificates, free_port, running, taking, until
+from support.forwarding import KEY, certificates, running, taking, until
+from support.ports import free_port
 
 
 def kept(path: Path) -> list[dict]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import anyio
 import pytest
 
@@ -13,6 +11,7 @@ from safelight.delivery.trial import send_test
 from safelight.errors import ChannelBroken, DeliveryError, Retryable
 from support.mail import MailServer, certify
 from support.office import office
+from support.ports import closed_port
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -134,9 +133,7 @@ def test_a_private_mail_server_needs_to_be_allowed():
 
 
 def test_nobody_there_is_told():
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-    with MailServer() as server, pytest.raises(Retryable, match="cannot be reached"):
+    with closed_port() as port, MailServer() as server, pytest.raises(Retryable, match="cannot be reached"):
         send(channel(server, port=port))
 
 

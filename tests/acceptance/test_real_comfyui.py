@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -26,6 +25,7 @@ import httpx
 import pytest
 
 from support.comfyui_real import COMFYUI, PYTHON, eventually, needs_comfyui
+from support.ports import free_port
 from support.providers import DingTalk
 from support.running import Running, running
 
@@ -126,9 +126,7 @@ def comfyui(tmp_path: Path) -> Iterator[ComfyUI]:
     pack = base / "custom_nodes" / "darkroom"
     pack.mkdir(parents=True)
     (pack / "__init__.py").write_text(NODES, encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     console = tmp_path / "logs" / "comfyui.log"
     console.parent.mkdir()
     command = [PYTHON, str(Path(COMFYUI, "main.py")), "--cpu", "--disable-auto-launch"]

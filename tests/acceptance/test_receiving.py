@@ -11,7 +11,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -20,16 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from support.ports import free_port
 from support.running import running
 
 CLIENTS = os.environ.get("SAFELIGHT_ELASTICSEARCH_CLIENTS", "")
 TOKEN = "a token of this test"
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,9 @@ import socket
 import pytest
 
 from safelight.sources.syslog import Syslog
-from support.forwarding import free_port, running
+from support.forwarding import running
 from support.listening import listening
+from support.ports import free_port
 
 RSYSLOG = os.environ.get("SAFELIGHT_RSYSLOG", "")
 

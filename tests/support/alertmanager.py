@@ -12,7 +12,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -24,6 +23,7 @@ from typing import Any
 
 import pytest
 
+from .ports import free_port
 from .providers import Answer, Provider
 
 ALERTMANAGER = shutil.which("prometheus-alertmanager") or shutil.which("alertmanager")
@@ -69,11 +69,6 @@ class Receiver(Provider):
         return self.told
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 class _Program:
     ready = "/-/ready"
 
@@ -104,7 +99,7 @@ class _Program:
                 time.sleep(0.05)
 
     def get(self, path: str) -> bytes:
-        with urllib.request.urlopen(f"{self.url}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=60) as answer:
             return bytes(answer.read())
 
     def kill(self, number: int = signal.SIGKILL) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ import httpx
 import pytest
 
 from safelight.comfyui.install import install
+from support.ports import free_port
 
 COMFYUI = os.environ.get("SAFELIGHT_COMFYUI", "")
 PYTHON = os.environ.get("SAFELIGHT_COMFYUI_PYTHON", "")
@@ -120,9 +120,7 @@ def start(base: Path, packs: dict[str, str] | None = None, *, arguments: tuple[s
     for name, code in {"lab": (HERE / "lab_nodes.py").read_text(encoding="utf-8"), **(packs or {})}.items():
         (custom_nodes / name).mkdir()
         (custom_nodes / name / "__init__.py").write_text(code, encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [PYTHON, str(Path(COMFYUI, "main.py")), "--cpu", "--disable-auto-launch"]
     command += ["--listen", "127.0.0.1", "--port", str(port), "--base-directory", str(base)]
     command += ["--database-url", f"sqlite:///{base / 'comfyui.db'}", *arguments]

@@ -42,13 +42,6 @@ anyio.run(main, sys.argv[1], json.loads(sys.argv[2]))
 """
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def certificates(folder: Path) -> tuple[Path, Path]:
     """A certificate for localhost that is its own authority, and its key."""
     folder.mkdir(parents=True, exist_ok=True)

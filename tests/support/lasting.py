@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from support.forwarding import free_port
+from support.ports import free_port
 from support.running import Running, running
 
 PATIENCE_S = 60

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import time
 import urllib.error
@@ -21,6 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from support.ports import free_port
 
 BINARY = os.environ.get("SAFELIGHT_VICTORIALOGS", "")
 needs_victorialogs = pytest.mark.skipif(not BINARY, reason="needs SAFELIGHT_VICTORIALOGS, the binary of VictoriaLogs")
@@ -35,9 +36,7 @@ class Victoria:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = free_port()
 
     def __enter__(self) -> Victoria:
         self.start()
