@@ -163,23 +163,24 @@ def test_the_usual_time_is_the_median_of_the_runs_of_the_same_graph_before(holdi
 
 
 def test_a_span_holds_the_runs_that_did_anything_in_it_and_began_before_its_end(holding):
-    long = story("running", NOW - timedelta(hours=2))
-    long.events += [{**long.events[-1], "id": "late", "timestamp": NOW - timedelta(minutes=30)}]
-    later = story("ok", NOW - timedelta(minutes=1))
+    now = datetime.now(UTC)  # this file may have been read long ago
+    long = story("running", now - timedelta(hours=2))
+    long.events += [{**long.events[-1], "id": "late", "timestamp": now - timedelta(minutes=30)}]
+    later = story("ok", now - timedelta(minutes=1))
     store = holding(long, later)
     inside = runs(store, start="now-1h", end="now-10m")["runs"]
     assert [run["id"] for run in inside] == [long.id]
-    assert inside[0]["queued_at"].startswith((NOW - timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S"))
+    assert inside[0]["queued_at"].startswith((now - timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%S"))
 
 
 def test_a_run_that_ended_after_the_span_is_not_shown_as_running(holding):
-    run = story("ok", NOW - timedelta(minutes=30))
+    run = story("ok", datetime.now(UTC) - timedelta(minutes=30))
     answer = runs(holding(run), end="now-29m59s")
     assert answer["counts"] == {"finished": 1}
 
 
 def test_a_run_nobody_announced_is_running_while_its_nodes_are_recent(holding):
-    run = story("nodes-only", NOW - timedelta(seconds=20))
+    run = story("nodes-only", datetime.now(UTC) - timedelta(seconds=20))
     assert runs(holding(run))["counts"] == {"running": 1}
 
 
