@@ -10,6 +10,7 @@ import os
 import signal
 import stat
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -127,7 +128,7 @@ def test_a_storm_is_a_handful_of_messages_and_a_count(tmp_path, log):
         log.write(*(failed("KSampler", run=f"run-{number}") for number in range(7, 492)))
         server.until("event:node_failed", 501, within_s=60)
         hook.wait(3, PATIENCE_S)
-        first = alert(server, "any-error", lambda one: one["labels"]["node"] == "KSampler" and one["count"] == 486)
+        first = alert(server, "any-error", lambda one: one["labels"].get("node") == "KSampler" and one["count"] == 486)
         (several,) = heard(hook, "LoraLoader")
         log.write({"event": "node_failed", "level": "ERROR", "message": "CUDA out of memory", "node": "VAEDecode"})
         heard(hook, "VAEDecode")
@@ -145,7 +146,7 @@ def test_a_storm_is_a_handful_of_messages_and_a_count(tmp_path, log):
 
 
 def test_what_goes_on_is_told_again_with_its_count_and_then_that_it_is_over(tmp_path, log):
-    own = rule("broken", "any event:node_failed", severity=3, repeat="3s", resolve_after="5s")
+    own = rule("broken", "any event:node_failed", severity=3, repeat="5s", resolve_after="15s")
     with Provider() as hook, running(tmp_path, ALONE + log.source + own + webhook(hook)) as server:
         log.write(failed())
         hook.wait(1, PATIENCE_S)
@@ -159,8 +160,8 @@ def test_what_goes_on_is_told_again_with_its_count_and_then_that_it_is_over(tmp_
     assert len({one["id"] for one in (first, again, over)}) == 1
     assert told["ended_at"] >= told["last_at"]
     times = sorted(datetime.fromisoformat(event["timestamp"]) for event in sent)
-    assert times[1] - times[0] >= timedelta(seconds=2.5)
-    assert times[2] - datetime.fromisoformat(told["last_at"]) >= timedelta(seconds=5)
+    assert times[1] - datetime.fromisoformat(told["started_at"]) >= timedelta(seconds=5)
+    assert times[2] - datetime.fromisoformat(told["last_at"]) >= timedelta(seconds=15)
 
 
 def test_a_warning_is_kept_an_error_is_for_the_team_and_out_of_memory_for_everybody(tmp_path, log):
@@ -190,11 +191,13 @@ def test_a_warning_is_kept_an_error_is_for_the_team_and_out_of_memory_for_everyb
 def test_the_end_of_a_nights_work_is_told(tmp_path, log):
     done = rule("done", "queue empties after 2s")
     with Provider() as hook, running(tmp_path, ALONE + log.source + done + webhook(hook)):
+        night = []
         for number in range(5):
             run = {"workflow_id": f"run-{number}", "workflow_name": "portrait.json"}
-            log.write({"event": "run_started", "timestamp": ago(120 - number * 10), **run})
+            night.append({"event": "run_started", "timestamp": ago(120 - number * 10), **run})
             ended = "run_failed" if number == 2 else "run_finished"
-            log.write({"event": ended, "timestamp": ago(113 - number * 10), "duration_ms": 7000, **run})
+            night.append({"event": ended, "timestamp": ago(113 - number * 10), "duration_ms": 7000, **run})
+        log.write(*night)  # at once: between two of them the queue is empty, and must not be so for 2 s
         message = hook.wait(1, PATIENCE_S)[0].json
     assert message["rule"] == "done"
     assert "4 done" in message["title"] + message["text"]
@@ -260,7 +263,7 @@ def test_a_link_silences_only_at_the_second_tap_and_only_that_alert(tmp_path, lo
         assert (silence["state"], silence["by"], silence["match"]["node"]) == ("active", "Li", "VAEDecode")
         log.write(failed("VAEDecode", run="run-2"), failed("KSampler", run="run-3"))
         other = heard(hook, "KSampler")
-        quiet = alert(server, "broken", lambda one: one["labels"]["node"] == "VAEDecode" and one["count"] == 2)
+        quiet = alert(server, "broken", lambda one: one["labels"].get("node") == "VAEDecode" and one["count"] == 2)
         assert quiet["muted"]["by"] == "silence"
         assert ask(server, "DELETE", f"/silences/{silence['id']}")[0] == 200
         assert "over" in server.cli("silence", "list").stdout
@@ -272,7 +275,7 @@ def test_a_link_silences_only_at_the_second_tap_and_only_that_alert(tmp_path, lo
 
 def test_nobody_acknowledged_it_so_everybody_is_told(tmp_path, log):
     when = {"looked-after": "any node:KSampler", "nobodys": "any node:VAEDecode"}
-    own = "".join(rule(id_, line, escalate={"after": "3s"}) for id_, line in when.items())
+    own = "".join(rule(id_, line, escalate={"after": "10s"}) for id_, line in when.items())
     with Provider() as team, Provider() as boss:
         config = ALONE + log.source + own + channel("webhook", "team", team.url)
         with running(tmp_path, config + channel("webhook", "boss", boss.url, severity=3)) as server:
@@ -287,6 +290,7 @@ def test_nobody_acknowledged_it_so_everybody_is_told(tmp_path, log):
             assert alert(server, "nobodys")["escalated"]
             server.cli("alerts", "ack", first["id"], "--undo")
             again = boss.wait(2, PATIENCE_S)[1].json
+            team.wait(4, PATIENCE_S)
     assert known["acknowledged"]["by"] == "Li"
     assert not known["escalated"]
     assert [(one["rule"], one["severity"]) for one in (raised, again)] == [("nobodys", 3), ("looked-after", 3)]
@@ -311,7 +315,7 @@ def test_at_night_only_what_is_urgent_rings_and_the_rest_waits_for_the_morning(t
         assert rules_told(hook) == [("oom", "firing")]
         with running(tmp_path, RESET + morning + end + common) as server:
             heard(hook, "KSampler")
-            alert(server, "any-error", lambda one: one["labels"]["node"] == "KSampler" and one["muted"] is None)
+            alert(server, "any-error", lambda one: one["labels"].get("node") == "KSampler" and not one["muted"])
     assert len(hook.received) == 2
 
 
@@ -364,9 +368,8 @@ def test_a_photo_restoration_service_is_understood_by_its_words(tmp_path):
         channels += channel("webhook", "archive", archive.url, severity=1)
         with running(tmp_path, log.source + channels) as server:
             for number, line in enumerate(words):
-                log.say(
-                    f"2026-11-22 20:00:00 INFO request {number}", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S} ERROR {line}"
-                )
+                local = datetime.now().astimezone()  # a time without a zone is one of the machine
+                log.say(f"2026-11-22 20:00:00 INFO request {number}", f"{local:%Y-%m-%d %H:%M:%S} ERROR {line}")
                 team.wait(number + 1, PATIENCE_S)
             log.write({"event": "image_processed", "duration_ms": 41_000, "message": "restored"})
             heard(archive, "41 s")
@@ -526,13 +529,13 @@ def test_a_broken_channel_is_told_on_the_others_and_works_again_after_a_test(tmp
 
 
 def test_a_kill_in_the_middle_of_the_night_loses_nothing_and_repeats_only_with_a_mark(tmp_path, log):
-    own = rule("broken", "any event:node_failed", severity=3, resolve_after="10s")
+    own = rule("broken", "any event:node_failed", severity=3, resolve_after="20s")
     with Provider() as hook:
         config = ALONE + log.source + own + webhook(hook)
         with running(tmp_path, config) as server:
             log.write(failed("Arrived"))
             server.until("event:notification_sent")
-            hook.answers(Answer(delay_s=3))
+            hook.answers(Answer(after=threading.Event()))  # never: the server dies first
             log.write(failed("InFlight", run="run-2"))
             hook.wait(2, PATIENCE_S)
             os.kill(server.process.pid, signal.SIGKILL)
@@ -562,7 +565,7 @@ def test_a_kill_in_the_middle_of_the_night_loses_nothing_and_repeats_only_with_a
 def resolved(one, node):
     """It is over, and whoever heard of it knows."""
     told = [note["status"] for note in one["notifications"]]
-    return one["labels"]["node"] == node and one["status"] == "resolved" and told[-2:] == ["sent", "sent"]
+    return one["labels"].get("node") == node and one["status"] == "resolved" and told[-2:] == ["sent", "sent"]
 
 
 def test_a_mistake_in_one_rule_does_not_silence_the_others(tmp_path, log):

@@ -28,7 +28,7 @@ from email import message_from_bytes
 from html.parser import HTMLParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Condition, Thread
+from threading import Condition, Event, Thread
 from typing import Any, ClassVar
 from urllib.parse import parse_qs, urlsplit
 
@@ -56,13 +56,14 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
-    """What to answer. `hang`: say nothing and close; `delay_s`: answer late."""
+    """What to answer. `hang`: say nothing and close; `delay_s`: answer late; `after`: answer when that is set."""
 
     status: int = 200
     body: bytes = b"ok"
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False
     delay_s: float = 0
+    after: Event | None = None
 
     @classmethod
     def of(cls, value: Any, status: int = 200, **headers: str) -> Answer:
@@ -116,7 +117,7 @@ class Provider:
     def is_yes(self, answer: Answer) -> bool:
         return answer.status < 300 and not answer.hang
 
-    def wait(self, count: int, timeout_s: float = 10) -> list[Received]:
+    def wait(self, count: int, timeout_s: float = 60) -> list[Received]:
         """Everything received, once it is at least `count` requests."""
         with self._arrived:
             if not self._arrived.wait_for(lambda: len(self.received) >= count, timeout_s):
@@ -155,6 +156,8 @@ class Provider:
             return
         if answer.delay_s:
             time.sleep(answer.delay_s)
+        if answer.after:
+            answer.after.wait()
         try:
             handler.send_response(answer.status)
             for name, value in {"Content-Length": str(len(answer.body)), **answer.headers}.items():
