@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from .providers import DingTalk, Feishu, Provider, WeCom
 from .running import Running
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 """However loaded the machine is, it should have happened by then."""
 
 

@@ -16,7 +16,7 @@ from safelight.batch import Batch
 from safelight.errors import SafelightError
 from safelight.pipeline import chain
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 class Listening:

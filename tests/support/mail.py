@@ -95,7 +95,7 @@ class MailServer:
         self._thread.join(30)
         self._loop.close()
 
-    def wait(self, count: int, timeout_s: float = 30) -> list[Delivered]:
+    def wait(self, count: int, timeout_s: float = 60) -> list[Delivered]:
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.delivered) >= count, timeout_s), self.delivered
             return list(self.delivered)

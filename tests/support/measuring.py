@@ -64,7 +64,7 @@ class Readings:
 
 @asynccontextmanager
 async def measuring(source: Source, report: Report | None = None) -> AsyncIterator[Readings]:
-    """Read a source for at most ten seconds."""
-    with anyio.fail_after(10):
+    """Read a source for at most a minute."""
+    with anyio.fail_after(60):
         async with aclosing(source.arrivals({}, report or Report())) as arrivals:
             yield Readings(arrivals)

@@ -29,7 +29,7 @@ class Running:
     def get(self, path: str, **parameters: Any) -> Any:
         """The JSON answer of `/api/v1{path}`."""
         asked = urllib.parse.urlencode({name.rstrip("_"): value for name, value in parameters.items()})
-        with urllib.request.urlopen(f"{self.url}/api/v1{path}?{asked}", timeout=30) as answer:
+        with urllib.request.urlopen(f"{self.url}/api/v1{path}?{asked}", timeout=60) as answer:
             return json.load(answer)
 
     def events(self, q: str, **parameters: Any) -> list[dict[str, Any]]:
@@ -113,7 +113,7 @@ def running(root: Path, config: str = "", *arguments: str, port: int = 0, **vari
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(15)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()

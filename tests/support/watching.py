@@ -57,7 +57,7 @@ class Reading:
                     self._changed.notify_all()
 
     async def until(
-        self, event: str, run_id: str | None = None, count: int = 1, within_s: float = 30
+        self, event: str, run_id: str | None = None, count: int = 1, within_s: float = 60
     ) -> dict[str, Any]:
         """The event, once it has come so often."""
 
@@ -93,7 +93,7 @@ async def reading(url: str, durable: dict[str, str] | None = None, **how: Any):
 
 
 async def eventually(check) -> Any:
-    with anyio.fail_after(15):
+    with anyio.fail_after(60):
         while not (answer := check()):  # noqa: ASYNC110 - what is awaited happens in another's hands
             await anyio.sleep(0.01)
     return answer

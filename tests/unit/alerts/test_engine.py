@@ -551,7 +551,7 @@ def test_asking_when_the_next_step_is_due_waits_for_nobody(timeline):
     with night.engine.database.transaction():
         asking = threading.Thread(target=lambda: due.append(night.engine.next_due()), daemon=True)
         asking.start()
-        asking.join(5)
+        asking.join(60)
         assert due == [clock("02:01:00")]
 
 

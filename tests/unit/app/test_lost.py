@@ -258,7 +258,7 @@ async def test_a_kill_for_lack_of_memory_at_that_time_on_that_host_is_the_proof(
 async def test_the_keeper_is_woken_by_what_is_committed(store, spool, monkeypatch):
     monkeypatch.setattr(room, "LOOK_EVERY_S", 0.01)
     server = Server(store, spool)
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.keeper.run)
             tasks.start_soon(server.journal.run, server.intake)
@@ -282,7 +282,7 @@ async def test_a_store_that_does_not_answer_is_asked_again(store, spool, monkeyp
 
     monkeypatch.setattr(room, "left_open", refuse)
     asked = threading.Event()
-    with anyio.fail_after(10):
+    with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.keeper.run)
             await anyio.to_thread.run_sync(asked.wait)

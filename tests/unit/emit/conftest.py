@@ -63,4 +63,4 @@ def spool(tmp_path):
     """The spool of this very process; read it after `safelight_emit.flush()`."""
     safelight_emit.configure(service="test", directory=tmp_path / "spool")
     yield SpoolFolder(tmp_path / "spool")
-    assert safelight_emit.flush(10)
+    assert safelight_emit.flush(60)

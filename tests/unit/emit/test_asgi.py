@@ -31,7 +31,7 @@ def request(path="/", application=app, method="GET", wrap=Middleware, **settings
 
 
 def finished(spool):
-    assert flush(10)
+    assert flush(60)
     (line,) = spool.named("request_finished")
     return line
 
@@ -105,7 +105,7 @@ def test_healthz_is_answered_without_the_application_and_without_an_event(spool,
     response = request("/healthz", method=method)
     assert (response.status_code, response.content) == (200, body)
     assert response.headers["content-length"] == "15"
-    assert flush(10)
+    assert flush(60)
     assert spool.events == []
 
 
@@ -131,7 +131,7 @@ def test_lifespan_passes_untouched_and_a_websocket_gets_its_id_only(spool):
     assert seen[0] == ({"type": "lifespan"}, "receive", "send", {})
     assert seen[1][1:3] == ("receive", "send")
     assert list(seen[1][3]) == ["request_id"]
-    assert flush(10)
+    assert flush(60)
     assert spool.events == []
 
 

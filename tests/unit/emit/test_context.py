@@ -114,7 +114,7 @@ def test_a_new_thread_starts_empty_and_carry_takes_the_context_along():
 
 
 def test_a_carried_function_may_run_in_many_threads_at_once():
-    together = threading.Barrier(4, timeout=10)
+    together = threading.Barrier(4, timeout=60)
 
     def work(number):
         with bind(number=number):

@@ -17,7 +17,7 @@ def test_an_event_carries_who_where_and_what_was_bound(spool):
     )
     with bind(workflow_id="wf-1", user_id="ada"):
         event("image_processed", processing_time_ms=842, user_id="bob")
-    assert flush(10)
+    assert flush(60)
     (line,) = spool.events
     assert line["level"] == "INFO"
     assert (line["event"], line["processing_time_ms"]) == ("image_processed", 842)
@@ -28,7 +28,7 @@ def test_an_event_carries_who_where_and_what_was_bound(spool):
 
 def test_a_field_may_have_any_name_that_the_call_does_not_use_itself(spool):
     event("e", name="n", fields=1, self=2, id="mine")
-    assert flush(10)
+    assert flush(60)
     assert (spool.events[0]["name"], spool.events[0]["fields"], spool.events[0]["id"]) == ("n", 1, "mine")
 
 
@@ -36,7 +36,7 @@ def test_what_is_changed_after_the_call_does_not_reach_the_line(spool):
     steps = [1, 2]
     event("e", steps=steps)
     steps.clear()
-    assert flush(10)
+    assert flush(60)
     assert spool.events[0]["steps"] == [1, 2]
 
 
@@ -44,7 +44,7 @@ def test_secrets_do_not_reach_the_disk(spool):
     event("e", api_key="sk-123", request={"token": "sk-123"})
     with bind(password="sk-123"):
         event("e")
-    assert flush(10)
+    assert flush(60)
     text = "".join(file.read_text() for file in spool.files)
     assert "sk-123" not in text
     assert text.count('"***"') == 3
@@ -60,7 +60,7 @@ def test_nothing_that_a_caller_passes_raises(spool):
 
     event(Hostile(), level=[], x=Hostile())
     event("after")
-    assert flush(10)
+    assert flush(60)
     assert len(spool.events) == 2
 
 
@@ -70,7 +70,7 @@ def test_reconfiguring_the_same_place_keeps_the_folder_and_another_service_gets_
     event("b")
     safelight_emit.configure(service="other", directory=spool.path)
     event("c")
-    assert flush(10)
+    assert flush(60)
     assert len(spool.folders) == 2
     assert [(line["service"], line["event"]) for line in spool.events] == [("other", "c"), ("test", "a"), ("test", "b")]
 
@@ -79,7 +79,7 @@ def test_timed_measures_and_adds_what_the_block_found(spool):
     with timed("image_processed", format="1-inch") as fields:
         fields["faces"] = 1
         fields["level"] = "from the block"
-    assert flush(10)
+    assert flush(60)
     (line,) = spool.events
     assert (line["event"], line["format"], line["faces"]) == ("image_processed", "1-inch", 1)
     assert line["duration_ms"] >= 0
@@ -88,7 +88,7 @@ def test_timed_measures_and_adds_what_the_block_found(spool):
 def test_timed_tells_a_failure_and_lets_it_go_on(spool):
     with pytest.raises(ValueError, match="bad"), timed("image_processed", failed="processing_failed"):
         raise ValueError("bad image")
-    assert flush(10)
+    assert flush(60)
     (line,) = spool.events
     assert (line["event"], line["level"], line["error_type"]) == ("processing_failed", "ERROR", "ValueError")
     assert line["error_message"] == "bad image"
@@ -98,7 +98,7 @@ def test_timed_tells_a_failure_and_lets_it_go_on(spool):
 def test_health_counts(spool):
     before = health()
     event("e")
-    assert flush(10)
+    assert flush(60)
     after = health()
     assert after["written"] == before["written"] + 1
     assert after["dropped"] == before["dropped"]
@@ -142,7 +142,7 @@ for n in range(3000): s.event("parent", n=n)
 child = os.fork()
 if child == 0:
     for n in range(100): s.event("child", n=n)
-    os._exit(0 if s.flush(10) else 1)
+    os._exit(0 if s.flush(60) else 1)
 for n in range(3000, 3100): s.event("parent", n=n)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 s.event("parent", n=3100)
@@ -176,7 +176,7 @@ def test_sigkill_in_the_middle_of_writing_leaves_whole_lines(outside):
             assert process.poll() is None
     finally:
         os.kill(process.pid, signal.SIGKILL)
-        process.wait(10)
+        process.wait(60)
     lines = b"".join(file.read_bytes() for file in outside.files).split(b"\n")
     numbers = [line["n"] for line in map(json.loads, lines[:-1]) if line["event"] == "e"]
     assert len(numbers) > 1000
@@ -190,12 +190,12 @@ def test_an_unwritable_directory_disturbs_nobody_and_its_drops_are_told_when_it_
 import os, safelight_emit as s
 s.configure(service="x", queue=100)
 s.event("first")
-assert not s.flush(0.05)
+while not s.health()["failing"]: assert not s.flush(0.05)
 for n in range(500): s.event("e", n=n)
 h = s.health()
 assert h["failing"] and h["dropped"] >= 300, h
 os.unlink(os.environ["SAFELIGHT_SPOOL"])
-assert s.flush(10)
+assert s.flush(60)
 print(h["dropped"], h["last_error"])
 """
     )
@@ -236,9 +236,9 @@ def test_a_folder_removed_underway_is_made_anew(outside):
     outside.run(
         """
 import os, shutil, safelight_emit as s
-s.event("before"); assert s.flush(10)
+s.event("before"); assert s.flush(60)
 shutil.rmtree(os.environ["SAFELIGHT_SPOOL"])
-s.event("after"); assert s.flush(10)
+s.event("after"); assert s.flush(60)
 """
     )
     assert [line["event"] for line in outside.events] == ["after"]
@@ -251,7 +251,7 @@ import safelight_emit as s
 s.configure(service="x", file_bytes=65536, files=3, queue=100000)
 for n in range(2000):
     s.event("e", n=n, text="x" * 1000)
-    if n % 20 == 0: assert s.flush(10)
+    if n % 20 == 0: assert s.flush(60)
 """
     )
     assert len(outside.files) == 3

@@ -24,7 +24,7 @@ class FakeSpool:
 
     def write(self, data, lines, moment):
         self.entered.set()
-        assert self.opened.wait(10)
+        assert self.opened.wait(60)
         self.writes += 1
         if self.errors:
             raise self.errors.pop(0)
@@ -48,7 +48,7 @@ def writer(spool):
     writer = Writer(spool, capacity=10)
     yield writer
     spool.opened.set()
-    assert writer.close(10)
+    assert writer.close(60)
 
 
 def push(writer, number=0, level="INFO", **fields):
@@ -59,7 +59,7 @@ def fill(writer, spool):
     """The writer is stuck in a write of event 0, and events 1 to 10 fill the queue."""
     spool.opened.clear()
     push(writer)
-    assert spool.entered.wait(10)
+    assert spool.entered.wait(60)
     for number in range(1, 11):
         push(writer, number)
 
@@ -67,7 +67,7 @@ def fill(writer, spool):
 def test_events_arrive_in_order_with_time_id_level_and_process_fields(writer, spool):
     for number in range(5):
         push(writer, number)
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [event["n"] for event in spool.lines] == list(range(5))
     assert list(spool.lines[0]) == ["timestamp", "id", "level", "event", "service", "n"]
     assert len({event["id"] for event in spool.lines}) == 5
@@ -76,7 +76,7 @@ def test_events_arrive_in_order_with_time_id_level_and_process_fields(writer, sp
 @pytest.mark.parametrize(("level", "text"), [("error", "ERROR"), (30, "WARNING"), (7, "INFO"), (None, "INFO")])
 def test_levels_are_words_in_capitals(writer, spool, level, text):
     push(writer, level=level)
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert spool.lines[0]["level"] == text
 
 
@@ -84,7 +84,7 @@ def test_a_burst_becomes_few_writes(spool):
     writer = Writer(spool)
     for number in range(2000):
         push(writer, number)
-    assert writer.close(10)
+    assert writer.close(60)
     assert len(spool.lines) == 2000
     assert spool.writes <= 200
 
@@ -95,7 +95,7 @@ def test_a_full_queue_drops_and_the_count_becomes_an_event(writer, spool):
         push(writer, 100 + number)
     assert writer.health()["dropped"] == 5
     spool.opened.set()
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [event["n"] for event in spool.events()] == list(range(11))
     (report,) = spool.events("events_dropped")
     assert (report["level"], report["reason"], report["count"]) == ("WARNING", "queue_full", 5)
@@ -107,7 +107,7 @@ def test_errors_have_room_kept_for_them(writer, spool):
     for number in range(RESERVE + 3):
         push(writer, number, level="ERROR")
     spool.opened.set()
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert sum(event["level"] == "ERROR" for event in spool.events()) == RESERVE
     assert spool.events("events_dropped")[0]["count"] == 3
 
@@ -120,7 +120,7 @@ def test_a_disk_that_refuses_is_tried_again_and_the_drops_are_explained(writer, 
         time.sleep(0.001)
     for number in range(11, 16):
         push(writer, number)
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [event["n"] for event in spool.events()] == list(range(11))
     (report,) = spool.events("events_dropped")
     assert (report["reason"], report["count"]) == ("unwritable", 5)
@@ -134,7 +134,7 @@ def test_flush_gives_up_in_time_and_nothing_is_lost(writer, spool):
     fill(writer, spool)
     assert not writer.flush(0.01)
     spool.opened.set()
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert len(spool.events()) == 11
 
 
@@ -142,9 +142,9 @@ def test_flush_gives_up_in_time_and_nothing_is_lost(writer, spool):
 def test_the_thread_does_not_die_of_anything_and_counts_what_it_failed_on(writer, spool, error):
     spool.errors = [error]
     push(writer, 1)
-    assert writer.flush(10)
+    assert writer.flush(60)
     push(writer, 2)
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [event["n"] for event in spool.events()] == [2]
     (report,) = spool.events("events_dropped")
     assert (report["reason"], report["count"]) == ("failed", 1)
@@ -154,7 +154,7 @@ def test_the_thread_does_not_die_of_anything_and_counts_what_it_failed_on(writer
 def test_lines_lost_at_the_cap_become_an_event(writer, spool):
     spool.lost = 7
     push(writer)
-    assert writer.flush(10)
+    assert writer.flush(60)
     (report,) = spool.events("events_dropped")
     assert (report["reason"], report["count"]) == ("spool_full", 7)
     assert writer.health()["dropped"] == 7
@@ -163,9 +163,9 @@ def test_lines_lost_at_the_cap_become_an_event(writer, spool):
 def test_another_spool_takes_over_what_the_first_refused(writer, spool):
     spool.errors = [OSError("gone")] * 1000
     push(writer)
-    assert spool.entered.wait(10)
+    assert spool.entered.wait(60)
     writer.spool = better = FakeSpool()
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [event["n"] for event in better.lines] == [0]
 
 
@@ -181,16 +181,16 @@ def test_where_no_thread_can_start_the_caller_writes_and_a_later_event_tries_aga
         push(writer, 2)
         assert writer.health()["dropped"] == 1
     push(writer, 3)
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [event["n"] for event in spool.lines] == [1, 3]
     assert writer.health()["written"] == 2
 
 
 def test_a_closed_writer_begins_again_with_the_next_event(writer, spool):
     push(writer, 1)
-    assert writer.close(10)
+    assert writer.close(60)
     push(writer, 2)
-    assert writer.flush(10)
+    assert writer.flush(60)
     assert [event["n"] for event in spool.lines] == [1, 2]
 
 

@@ -50,20 +50,20 @@ def test_callers_that_wait_together_share_one_sync(opened, events, monkeypatch):
     def slow_sync(descriptor: int) -> None:
         syncs.append(descriptor)
         entered.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
 
     monkeypatch.setattr(disk, "sync_data", slow_sync)
     commits = []
     threads = [threading.Thread(target=lambda n=n: commits.append(store.append(events(n)))) for n in range(12)]
     threads[0].start()
-    assert entered.wait(10)  # the first is at the disk; the other eleven arrive meanwhile
+    assert entered.wait(60)  # the first is at the disk; the other eleven arrive meanwhile
     for thread in threads[1:]:
         thread.start()
     while len(store._writer._group._waiting) < 11:
         pass
     go_on.set()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(syncs) == 2
     assert sorted(commit.first_seq for commit in commits) == list(range(1, 13))
 
@@ -100,7 +100,7 @@ def test_the_same_batch_from_two_threads_at_once_is_stored_once(opened, events, 
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert len(set(map(str, commits))) == 1
     assert len(all_ids(store)) == 3
 
@@ -236,20 +236,20 @@ def test_sealing_does_not_hold_up_an_append(opened, events, all_ids, early, monk
 
     def slow_seal(waiting: object) -> None:
         sealing.set()
-        assert go_on.wait(20)
+        assert go_on.wait(60)
         really_seal(waiting)
 
     monkeypatch.setattr(store._upkeep, "_seal", slow_seal)
     worker = threading.Thread(target=store.maintain)
     worker.start()
-    assert sealing.wait(10)
+    assert sealing.wait(60)
     for number in range(25, 150):  # several more files fill up meanwhile
         store.append(events(number))
     held = [one.view is not None for one in store._writer.waiting()]
     assert held == [False] * (len(held) - 2) + [True, True]
     assert len(all_ids(store)) == 150
     go_on.set()
-    worker.join(20)
+    worker.join(60)
     assert len(all_ids(store)) == 150
     assert store._writer.waiting() == ()
 

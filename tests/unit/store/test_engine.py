@@ -63,7 +63,7 @@ def test_closing_interrupts_what_is_asked_and_refuses_the_rest(engine):
 
     def ask() -> None:
         with engine.session(Deadline(60)) as session:
-            begun.wait(10)
+            begun.wait(60)
             with pytest.raises(StoreError) as closed:
                 session.ask(ENDLESS)
             refused.append(closed.value.key)
@@ -73,10 +73,10 @@ def test_closing_interrupts_what_is_asked_and_refuses_the_rest(engine):
     threads = [threading.Thread(target=ask) for _ in range(2)]
     for thread in threads:
         thread.start()
-    begun.wait(10)
+    begun.wait(60)
     engine.close()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert refused == ["store.closed", "store.closed"]
     with pytest.raises(StoreError), engine.session(Deadline(1)):
         pass
@@ -97,7 +97,7 @@ def test_closing_a_store_interrupts_its_questions(opened, events):
     while not store._engine._sessions:
         pass
     store.close()
-    asking.join(10)
+    asking.join(60)
     assert refused == ["store.closed"]
 
 

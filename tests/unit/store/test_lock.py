@@ -66,6 +66,6 @@ def test_the_lock_ends_with_its_process(tmp_path):
         owner = Lock.owner(tmp_path)
         assert owner == Owner(child.pid, "http://x")
         child.kill()
-        child.wait(10)
+        child.wait(60)
     assert Lock.owner(tmp_path) is None
     Lock.take(tmp_path).release()

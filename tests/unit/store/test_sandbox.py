@@ -144,7 +144,7 @@ def test_the_child_knows_nothing_of_our_environment(user_sql, monkeypatch):
 def test_an_idle_child_is_let_go(user_sql, monkeypatch):
     monkeypatch.setattr(sandbox, "IDLE_S", 0.01)
     user_sql.run("SELECT 1")
-    user_sql._idle.join(10)
+    user_sql._idle.join(60)
     assert user_sql._child is None
 
 
@@ -157,7 +157,7 @@ def test_questions_from_several_threads_take_turns(user_sql):
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20)
+        thread.join(60)
     assert sorted(answers) == [0, 1, 2]
 
 
@@ -195,7 +195,7 @@ def test_one_caller_too_many_is_told_so_at_once_and_closing_ends_all_of_them(use
     assert refused.value.key == "store.sql_busy"
     user_sql.close()
     for caller in callers:
-        caller.join(10)
+        caller.join(60)
     assert [caller.error.key for caller in callers] == ["store.closed"] * sandbox.MOST_CALLERS
     assert user_sql._child is None
 
@@ -223,7 +223,7 @@ def test_how_a_child_died_decides_what_is_said(user_sql, number, kind, key):
     while not died.asked:
         pass
     os.kill(died.pid, number)
-    asking.join(20)
+    asking.join(60)
     assert isinstance(asking.error, kind)
     assert asking.error.key == key
     assert user_sql.run("SELECT 1 AS one").table.to_pylist() == [{"one": 1}]

@@ -60,7 +60,7 @@ def test_the_first_failure_of_a_row_is_reported_and_no_other(working, events):
     store, sealing, listener = working
     store.append(events(0, 20))
     for _ in range(4):
-        assert sealing.tried.acquire(timeout=10)
+        assert sealing.tried.acquire(timeout=60)
     assert [type(problem) for problem in listener.heard] == [StoreFull]
     assert listener.heard[0].key == "store.upkeep_full"
     assert [problem.key for problem in store.problems] == ["store.upkeep_full"]
@@ -69,14 +69,14 @@ def test_the_first_failure_of_a_row_is_reported_and_no_other(working, events):
 def test_what_works_again_is_no_problem_any_more_and_its_next_failure_is_news(working, events):
     store, sealing, listener = working
     store.append(events(0, 20))
-    assert listener.news.acquire(timeout=10)
+    assert listener.news.acquire(timeout=60)
     sealing.error = None
-    assert sealing.done.acquire(timeout=10)
+    assert sealing.done.acquire(timeout=60)
     while store.problems:
         pass
     sealing.error = OSError(errno.EIO, "Input/output error")
     store.append(events(20, 20))
-    assert listener.news.acquire(timeout=10)
+    assert listener.news.acquire(timeout=60)
     assert [problem.key for problem in listener.heard] == ["store.upkeep_full", "store.upkeep_failed"]
     assert "Input/output error" in str(store.problems[0])
 
@@ -85,10 +85,10 @@ def test_no_failure_ends_the_thread(working, events):
     store, sealing, listener = working
     sealing.error = RuntimeError("a mistake of ours")
     store.append(events(0, 20))
-    assert listener.news.acquire(timeout=10)
+    assert listener.news.acquire(timeout=60)
     assert "a mistake of ours" in str(listener.heard[0])
     sealing.error = None
-    assert sealing.done.acquire(timeout=10)
+    assert sealing.done.acquire(timeout=60)
 
 
 def test_a_listener_that_fails_does_not_end_the_thread(tmp_path, early, hasty, events, monkeypatch):
@@ -100,9 +100,9 @@ def test_a_listener_that_fails_does_not_end_the_thread(tmp_path, early, hasty, e
 
     with SegmentStore.open(tmp_path / "data", on_problem=fail) as store:
         store.append(events(0, 20))
-        assert sealing.tried.acquire(timeout=10)
+        assert sealing.tried.acquire(timeout=60)
         sealing.error = None
-        assert sealing.done.acquire(timeout=10)
+        assert sealing.done.acquire(timeout=60)
 
 
 def test_attempts_come_less_and_less_often():

@@ -242,7 +242,7 @@ def test_what_ends_the_worker_goes_on_its_way_and_is_an_alarm(comfyui, begin, to
     thread.join()
     watching = [one for one in threading.enumerate() if one.name == "safelight-watch"]
     for one in watching:
-        one.join(10)
+        one.join(60)
     assert out == [3]
     assert names(told)[3:] == ["node_failed", "run_failed", "worker_dead"]
     assert told.of("run_failed")[0]["error_type"] == "SystemExit"

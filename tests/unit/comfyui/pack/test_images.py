@@ -182,7 +182,7 @@ def images(pack, told):
 def test_a_saved_file_becomes_one_event(images, told, tmp_path):
     (tmp_path / "a.png").write_bytes(png(4, 4, lambda x, y: [x, y, 0]))
     images.saved("w1", "9", "SaveImage", "a.png", "", "output", str(tmp_path / "a.png"))
-    assert images.wait(20)
+    assert images.wait(60)
     (event,) = told.of("output_saved")
     assert event.pop("bytes") > 50
     assert event == {
@@ -206,7 +206,7 @@ def test_its_place_is_comfyuis_folder_of_that_type(images, told, tmp_path, monke
     monkeypatch.setitem(sys.modules, "folder_paths", folders)
     images.saved(None, "9", None, "a.txt", "sub", "temp")
     images.saved(None, "9", None, "b.txt", "", "nowhere")
-    assert images.wait(20)
+    assert images.wait(60)
     known, unknown = told.of("output_saved")
     assert (known["bytes"], known["path"]) == (4, str(tmp_path / "sub" / "a.txt"))
     assert (unknown["check"], "path" in unknown) == ("unchecked", False)
@@ -217,19 +217,19 @@ def test_what_cannot_wait_is_told_unchecked_and_nobody_is_held_up(pack, told, mo
 
     def slow(path):
         holding.set()
-        may_go.wait(20)
+        may_go.wait(60)
         return {"check": "ok"}
 
     monkeypatch.setattr(pack.images, "QUEUE", 2)
     monkeypatch.setattr(pack.images, "look", slow)
     images = pack.images.Images(told)
     images.saved("w", "1", "S", "0.png", "", "output", "/0.png")
-    assert holding.wait(20)
+    assert holding.wait(60)
     for number in range(1, 5):
         images.saved("w", "1", "S", f"{number}.png", "", "output", f"/{number}.png")
     assert [event["filename"] for event in told.of("output_saved")] == ["3.png", "4.png"]
     may_go.set()
-    assert images.wait(20)
+    assert images.wait(60)
     assert len(told) == 5
 
 
@@ -241,7 +241,7 @@ def test_a_look_that_fails_does_not_end_the_looking(pack, told, monkeypatch, tmp
     with monkeypatch.context() as broken:
         broken.setattr(pack.images, "look", fails)
         images.saved("w", "1", "S", "a.png", "", "output", "/a.png")
-        assert images.wait(20)
+        assert images.wait(60)
     images.saved("w", "1", "S", "b.png", "", "output", str(tmp_path / "b.png"))
-    assert images.wait(20)
+    assert images.wait(60)
     assert [event["check"] for event in told.of("output_saved")] == ["unchecked", "missing"]
