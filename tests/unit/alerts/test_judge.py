@@ -69,7 +69,7 @@ HISTORIES = st.lists(st.tuples(st.integers(1, 25), HAPPENINGS), min_size=3, max_
     max_examples=5,
     deadline=None,
     phases=(Phase.explicit, Phase.generate),
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(history=HISTORIES, restarts=st.sets(st.integers(0, 13), max_size=3))
 def test_live_restarted_and_back_tested_rules_say_the_same(tmp_path_factory, history, restarts):

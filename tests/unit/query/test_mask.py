@@ -21,7 +21,9 @@ from safelight.query.predicate import where
 from safelight.query.sql import Sql
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-THOROUGH = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+THOROUGH = settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 LETTERS = 'a A ab aB % _ a_b * 中 中文 ſ K É ß \\ \\d " error DEBUG true false'.split()  # noqa: SIM905 - readable
 FIGURES = "5 5.0 05 1e1 -1 3s nan 1e999 now-1h 2026-11-22".split()  # noqa: SIM905

@@ -34,7 +34,9 @@ from safelight.query.parse import parse
 from safelight.query.sql import Sql
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-WRITTEN = settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+WRITTEN = settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 # ---- what can be written -------------------------------------------------------------------------------------------
 
@@ -277,7 +279,9 @@ def holds(node: Any, event: dict[str, Any]) -> bool:  # noqa: C901, PLR0912  the
 
 
 @given(st.lists(events, min_size=1, max_size=8), simple)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 def test_the_database_finds_what_a_second_reading_of_the_language_finds(over, rows, condition):
     numbered = [{**row, "id": str(place)} for place, row in enumerate(rows)]
     compiled = where(condition, NOW)

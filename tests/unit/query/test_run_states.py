@@ -69,7 +69,9 @@ def test_silence_makes_a_state_unknown_unless_an_end_was_told(events, age, state
     assert state_of(events, NOW - age, NOW) is state
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 @given(
     st.lists(st.sampled_from(NAMES), min_size=1, max_size=6),
     st.sampled_from([timedelta(), RECENT * 2, OPEN_WITHIN * 2]),

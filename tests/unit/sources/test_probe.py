@@ -19,6 +19,7 @@ from safelight.sources import outputs
 from safelight.sources.outputs import Written, find, judge
 from safelight.sources.probe import Probe
 from support.measuring import Report
+from support.ports import closed_port
 from support.providers import Answer, Provider
 
 QUICK = timedelta(milliseconds=5)
@@ -129,7 +130,8 @@ async def test_a_port_accepts_connections_or_does_not():
     with socket.create_server(("127.0.0.1", 0)) as server:
         where = f"127.0.0.1:{server.getsockname()[1]}"
         assert (await one(tcp=where))["event"] == "probe_checked"
-    event = await one(tcp=where)
+    with closed_port() as port:
+        event = await one(tcp=f"127.0.0.1:{port}")
     assert (event["event"], event["error_type"]) == ("probe_failed", "unreachable")
 
 
