@@ -32,7 +32,8 @@ async def judge(alerting: Alerting, commits: Commits, journal: Journal, language
         try:
             news = await anyio.to_thread.run_sync(engine.step, commits.last_seq, limiter=limiter)
         except SafelightError as error:
-            if not told:  # once for as long as it lasts
+            # Once for as long as it lasts; a store closes only at a stop, and the next start would alert of that.
+            if not told and error.key != "store.closed":
                 journal.note(Name.RULE_FAILED, error.render(language), "ERROR")
             told = True
             await anyio.sleep(AGAIN_S)
