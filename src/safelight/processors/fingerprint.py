@@ -16,23 +16,37 @@ import pyarrow.compute as pc
 
 from ..batch import Batch, Process
 from ..services import failures, tracebacks
+from ..services.failures.literal import words
+from ..services.sieve import Sieve
 from . import Processor
 from .rows import flat, replaced
 
 LONGEST: Final = 120
 """Characters of a message that a group may have."""
 
+
+class _Changing:
+    """What changes from run to run. `re` goes through a line 10 times faster for a pattern that begins with a digit
+    than for one that begins with a boundary, so those of numbers look back at theirs."""
+
+    def __init__(self, pattern: str, stand_in: str, flags: int = 0) -> None:
+        self.words = words(pattern)
+        self.pattern = re.compile(pattern, flags)
+        self.stand_in = stand_in
+
+
 _CHANGING: Final = [
-    (re.compile(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", re.IGNORECASE), "<id>"),
-    (re.compile(r"https?://\S+"), "<url>"),
-    (re.compile(r"(?:[A-Za-z]:[\\/]|(?<![\w.])[~.]{0,2}/)[^\s'\",;:()\[\]]+"), "<path>"),
-    (re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE), "<hex>"),
-    (re.compile(r"\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b", re.IGNORECASE), "<hex>"),
-    (re.compile(r"[\w\-.]+\.(?:safetensors|ckpt|pth?|bin|gguf|onnx|png|jpe?g|webp|gif|mp4|json|yaml)\b"), "<file>"),
-    (re.compile(r"\b\d+(?:\.\d+)?(?:\s?(?:[KMGT]i?B|bytes|ms|s|%))?(?![\w.])", re.IGNORECASE), "<n>"),
-    (re.compile(r"\b\d+(?:x\d+)+\b|\d{2,}"), "<n>"),
-    (re.compile(r"\[[^\[\]]{40,}\]"), "[...]"),
+    _Changing(r"\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", "<id>", re.IGNORECASE),
+    _Changing(r"https?://\S+", "<url>"),
+    _Changing(r"(?:[A-Za-z]:\\|[A-Za-z]:/|(?<![\w.])[~.]{0,2}/)[^\s'\",;:()\[\]]+", "<path>"),
+    _Changing(r"\b0x[0-9a-f]+\b", "<hex>", re.IGNORECASE),
+    _Changing(r"\b(?=[0-9a-f]{8})(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b", "<hex>", re.IGNORECASE),
+    _Changing(r"[\w\-.]+\.(?:safetensors|ckpt|pth?|bin|gguf|onnx|png|jpe?g|webp|gif|mp4|json|yaml)\b", "<file>"),
+    _Changing(r"\d(?<=\b\d)\d*(?:\.\d+)?(?:\s?(?:[KMGT]i?B|bytes|ms|s|%))?(?![\w.])", "<n>", re.IGNORECASE),
+    _Changing(r"\d(?:(?<=\b\d)\d*(?:x\d+)+\b|\d+)", "<n>"),
+    _Changing(r"\[[^\[\]]{40,}\]", "[...]"),
 ]
+_MAY_CHANGE: Final = Sieve((one.words, one) for one in _CHANGING)
 
 
 class Fingerprint(Processor):
@@ -81,8 +95,8 @@ def group_of(
 def normalised(said: str) -> str:
     """The first line of a message without numbers, sizes, paths, files, ids; at most `LONGEST` characters."""
     line = next((line for line in failures.plain(said).split("\n") if line.strip()), "")
-    for pattern, stand_in in _CHANGING:
-        line = pattern.sub(stand_in, line)
+    for one in _MAY_CHANGE.left(line.lower()):  # no stand-in has a word that another waits for
+        line = one.pattern.sub(one.stand_in, line)
     return " ".join(line.split())[:LONGEST].rstrip(" .:,;")
 
 

@@ -1,10 +1,12 @@
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from safelight.batch import Batch
 from safelight.processors.fingerprint import LONGEST, fingerprint, group_of, normalised
-from safelight.services.failures import names
+from safelight.services.failures import names, plain
 
 
 def groups(*rows):
@@ -120,3 +122,64 @@ def test_any_failure_has_a_group_of_bounded_length(said, node, attributes):
     assert group.partition(":")[0] in {"E", *names()}
     assert len(normalised(said)) <= LONGEST
     assert "\n" not in normalised(said)
+
+
+PLAINLY = [
+    (r"(?i)\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b", "<id>"),
+    (r"https?://\S+", "<url>"),
+    (r"(?:[A-Za-z]:[\\/]|(?<![\w.])[~.]{0,2}/)[^\s'\",;:()\[\]]+", "<path>"),
+    (r"(?i)\b0x[0-9a-f]+\b", "<hex>"),
+    (r"(?i)\b(?=[0-9a-f]*\d)(?=[0-9a-f]*[a-f])[0-9a-f]{8,}\b", "<hex>"),
+    (r"[\w\-.]+\.(?:safetensors|ckpt|pth?|bin|gguf|onnx|png|jpe?g|webp|gif|mp4|json|yaml)\b", "<file>"),
+    (r"(?i)\b\d+(?:\.\d+)?(?:\s?(?:[KMGT]i?B|bytes|ms|s|%))?(?![\w.])", "<n>"),
+    (r"\b\d+(?:x\d+)+\b|\d{2,}", "<n>"),
+    (r"\[[^\[\]]{40,}\]", "[...]"),
+]
+PIECES = [
+    "0",
+    "7",
+    "12",
+    "345",
+    "x",
+    "0x",
+    "0X1f",
+    ".",
+    "-",
+    " ",
+    "_",
+    "/",
+    "C:\\",
+    "C:/",
+    "~/",
+    "../",
+    "http://",
+    "s",
+    "Ki",
+]
+PIECES += ["B", "GiB", "%", "ms", "abcdef", "deadbeef", "a1b2c3d4", "ABCD", "0b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2e"]
+PIECES += [
+    ".safetensors",
+    ".PNG",
+    "jpeg",
+    ".json",
+    "[",
+    "]",
+    "tensor of 16 and 17 ",
+    "层",
+    "٣",
+    "ſ",
+    "K",
+    "İ",
+    "é",
+    ":",
+    ",",
+]
+
+
+@given(pieces=st.lists(st.sampled_from(PIECES), max_size=14))
+def test_what_changes_is_taken_out_as_if_each_pattern_was_searched_for_plainly(pieces):
+    line = "".join(pieces)
+    expected = plain(line)
+    for pattern, stand_in in PLAINLY:
+        expected = re.sub(pattern, stand_in, expected)
+    assert normalised(line) == " ".join(expected.split())[:LONGEST].rstrip(" .:,;")

@@ -7,9 +7,10 @@ sign fits is unknown, and treated as such.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, NamedTuple
 
+from ..sieve import Sieve
 from .blame import last_frame
 from .catalogue import Family, Scope, Sign, by_name, by_text
 
@@ -67,13 +68,15 @@ def plain(said: str) -> str:
     return _REPEATED_TYPE.sub("", said[:READ].strip())
 
 
+@cache
+def _signs() -> Sieve[tuple[Family, Sign]]:
+    return Sieve((sign.words, (family, sign)) for family, sign in by_text())
+
+
 @lru_cache(maxsize=512)
 def _by_text(kind: str, said: str, node: str, place: str | None) -> tuple[Family, str] | None:
     """The first family of which a sign fits, and its subject. A failure seldom comes alone, so it is remembered."""
-    lowered = said.lower()
-    for family, sign in by_text():
-        if sign.words and not any(word in lowered for word in sign.words):
-            continue
+    for family, sign in _signs().left(said.lower()):
         if sign.types and kind and kind not in sign.types:
             continue
         if (sign.node and not sign.node.search(node)) or (sign.frame and not sign.frame.search(place or "")):
