@@ -1,4 +1,5 @@
 import json
+import re
 import time
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ from safelight.batch import Batch
 from safelight.processors.redact import Redact, redact_text
 from safelight.processors.redact.own import literal
 from safelight.processors.redact.private import hider, hint
-from safelight.processors.redact.secrets import MASK
+from safelight.processors.redact.secrets import _NAME, _SECRETS, MASK
 
 # Put together from pieces, so that no scanner takes a test for a leak.
 LETTERS = "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
@@ -353,3 +354,51 @@ def test_the_time_a_text_takes_grows_no_faster_than_its_length(piece):
     cost(1000)
     short, long = (min(cost(length) for _ in range(3)) for length in (16_000, 64_000))
     assert long < 12 * max(short, 0.002)  # quadratic would be 16; the least of three has met no collection of garbage
+
+
+ASSIGNED = [
+    "token",
+    "_key",
+    "api",
+    "encryption",
+    "access",
+    "_id",
+    "secret",
+    "Passwd",
+    "password",
+    "passphrase",
+    "PWD",
+    "pwd",
+]
+ASSIGNED += [
+    "cookie",
+    "sign",
+    "signature",
+    "credentials",
+    "private-",
+    ": ",
+    "=",
+    "：",
+    " ",
+    "\u3000",
+    "\n",
+    "\\n",
+    "\\",
+    '"',
+    "'",
+]
+ASSIGNED += ["hunter2", "x", "9", ",", "&", "[", "İ", "K", "ſ", "密钥"]
+
+
+@settings(max_examples=500)
+@given(pieces=st.lists(st.sampled_from(ASSIGNED), max_size=12))
+def test_an_assignment_is_hidden_as_if_its_pattern_was_tried_everywhere(pieces):
+    text = "".join(pieces)
+    plainly = re.sub(
+        rf"({_NAME})(\\?[\"']?\s*[:=：＝][\s\u3000]*)"
+        r"(?:(\\?[\"'])(?!\3)(?:(?!\3).)+?(?=\3)|[^\s\u3000\"'&,;<>()\[\]{}\\，。；、]+)",
+        rf"\1\2\3{MASK}",
+        text,
+        flags=re.IGNORECASE | re.ASCII,
+    )
+    assert next(one for one in _SECRETS if one.near).hidden(text) == plainly

@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+from ...services.sieve import Sieve
+
 MASK: Final = "[REDACTED]"
 
 _NAMES: Final = ("token", "key", "keyid", "key.id", "secret", "passwd", "password", "passphrase", "pwd", "credential")
@@ -34,8 +36,14 @@ HINT: Final = (
 """An expression for RE2, quick to compile, that finds at least every text that `hide_secrets` changes, and finds it
 whatever stands around it: no anchors, no boundaries."""
 
-# Before a secret: no letter or digit, but for the end of `\n` as JSON writes it, of a terminal's colour, of `%3D`.
-_START: Final = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt])|(?<=[\[0-9;]m)|(?<=%[0-9A-Fa-f]{2}))"
+
+def _begins(letter: str) -> str:
+    r"""The first letter of a secret. Before it stands no letter or digit, but for the end of `\n` as JSON writes it,
+    of a terminal's colour, of `%3D`. Searching for the letter, then looking back, is 10 times as fast as the reverse.
+    """
+    before = (r"(?<![A-Za-z0-9]", r"(?<=\\[nrt]", r"(?<=[\[0-9;]m", r"(?<=%[0-9A-Fa-f]{2}")
+    return f"{letter}(?:{'|'.join(f'{one}{letter})' for one in before)})"
+
 
 _NAME: Final = (
     r"(?:access|auth|refresh|id|api|bot|user|session|ingest|bearer|secret)[_\-]?token"
@@ -63,6 +71,21 @@ class _Secret(NamedTuple):
     words: tuple[str, ...]
     pattern: re.Pattern[str]
     stand_in: str = MASK
+    near: re.Pattern[str] | None = None
+    """What is in every match, in small letters, at most `_REACH` characters behind its beginning: found 20 times
+    faster, so that the pattern has to be tried from there only."""
+
+    def hidden(self, text: str) -> str:
+        """The text without it."""
+        if self.near is None:
+            return self.pattern.sub(self.stand_in, text)
+        small = text.lower()
+        found = self.near.search(small)
+        if found is None:
+            return text
+        # Small letters may be more, of `İ`. What the pattern looks back at stands before `at` too.
+        at = max(0, found.start() - _REACH) if len(small) == len(text) else 0
+        return text[:at] + self.pattern.sub(self.stand_in, text[at:])
 
 
 def _address(word: str, before: str, after: str = r"[^\s\"'<>]+") -> _Secret:
@@ -70,10 +93,15 @@ def _address(word: str, before: str, after: str = r"[^\s\"'<>]+") -> _Secret:
     return _Secret((word,), re.compile(rf"(://{before}){after}", re.IGNORECASE), rf"\1{MASK}")
 
 
+# Letters with which names begin, for that is quickly seen.
 _ASSIGNMENT: Final = (
-    rf"({_NAME})(\\?[\"']?\s*[:=：＝][\s\u3000]*)"
+    rf"((?=[abceiprstu][a-z])(?:{_NAME}))(\\?[\"']?\s*[:=：＝][\s\u3000]*)"
     r"(?:(\\?[\"'])(?!\3)(?:(?!\3).)+?(?=\3)|[^\s\u3000\"'&,;<>()\[\]{}\\，。；、]+)"
 )
+_NEAR_ASSIGNMENT: Final = re.compile(
+    r"[tkspc](?:oken|ey|ecret|ass|wd|redential|ookie|ign)[a-z_\-]{0,6}\\?[\"']?\s*[:=：＝]", re.ASCII
+)
+_REACH: Final = 16  # `encryption_` before `key`, and what stands before that
 _SECRETS: Final = (
     _Secret(
         ("private key",),
@@ -96,16 +124,18 @@ _SECRETS: Final = (
     _Secret(
         ("authorization",),
         re.compile(
-            rf"{_START}(authorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;\\]+",
+            rf"({_begins('a')}uthorization\\?[\"']?\s*[:=]\s*\\?[\"']?)(?:(?:bearer|basic|token|digest)\s+)?[^\s\"',;\\]+",
             re.IGNORECASE,
         ),
         rf"\1{MASK}",
     ),
-    _Secret(("bearer",), re.compile(rf"{_START}(bearer\s+)[\w.~+/=\-]{{8,}}", re.IGNORECASE | re.ASCII), rf"\1{MASK}"),
+    _Secret(
+        ("bearer",), re.compile(rf"({_begins('b')}earer\s+)[\w.~+/=\-]{{8,}}", re.IGNORECASE | re.ASCII), rf"\1{MASK}"
+    ),
     _Secret(
         ("cookie",),
         re.compile(
-            rf"{_START}(cookie\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s;,\"'\\\[]+(?:;\s?[^\s;,\"'\\]+)*",
+            rf"({_begins('c')}ookie\\?[\"']?\s*[:=]\s*\\?[\"']?)[^\s;,\"'\\\[]+(?:;\s?[^\s;,\"'\\]+)*",
             re.IGNORECASE | re.ASCII,
         ),
         rf"\1{MASK}",
@@ -132,27 +162,27 @@ _SECRETS: Final = (
         ("token", "key", "secret", "pass", "pwd", "credential", "cookie", "sign"),
         re.compile(_ASSIGNMENT, re.IGNORECASE | re.ASCII),
         rf"\1\2\3{MASK}",
+        _NEAR_ASSIGNMENT,
     ),
-    _Secret(("hf_",), re.compile(_START + r"hf_[A-Za-z0-9]{10,}")),
-    _Secret(("sk-",), re.compile(_START + r"sk-(?=[A-Za-z_\-]{0,40}[0-9])[A-Za-z0-9_\-]{10,}")),
-    _Secret(("gh",), re.compile(_START + r"(?:gh[opusr]_[A-Za-z0-9]{16,}|github_pat_[A-Za-z0-9_]{16,})")),
-    _Secret(("akia", "asia"), re.compile(_START + r"(?:AKIA|ASIA)[0-9A-Z]{12,}")),
-    _Secret(("xox", "xapp-"), re.compile(_START + r"(?:xox[a-z]|xapp)-[A-Za-z0-9\-]{8,}")),
-    _Secret(("glpat-",), re.compile(_START + r"glpat-[A-Za-z0-9_\-]{12,}")),
-    _Secret(("aiza",), re.compile(_START + r"AIza[A-Za-z0-9_\-]{30,}")),
-    _Secret(("eyj",), re.compile(_START + r"eyJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*")),
-    _Secret(("sec",), re.compile(_START + r"SEC[0-9a-f]{64}(?![0-9a-f])")),
-    _Secret(("r8_",), re.compile(_START + r"r8_[A-Za-z0-9]{30,}")),
-    _Secret(("ltai",), re.compile(_START + r"LTAI[A-Za-z0-9]{12,30}(?![A-Za-z0-9])")),
+    _Secret(("hf_",), re.compile(_begins("h") + r"f_[A-Za-z0-9]{10,}")),
+    _Secret(("sk-",), re.compile(_begins("s") + r"k-(?=[A-Za-z_\-]{0,40}[0-9])[A-Za-z0-9_\-]{10,}")),
+    _Secret(("gh",), re.compile(_begins("g") + r"(?:h[opusr]_[A-Za-z0-9]{16,}|ithub_pat_[A-Za-z0-9_]{16,})")),
+    _Secret(("akia", "asia"), re.compile(_begins("A") + r"(?:KIA|SIA)[0-9A-Z]{12,}")),
+    _Secret(("xox", "xapp-"), re.compile(_begins("x") + r"(?:ox[a-z]|app)-[A-Za-z0-9\-]{8,}")),
+    _Secret(("glpat-",), re.compile(_begins("g") + r"lpat-[A-Za-z0-9_\-]{12,}")),
+    _Secret(("aiza",), re.compile(_begins("A") + r"Iza[A-Za-z0-9_\-]{30,}")),
+    _Secret(("eyj",), re.compile(_begins("e") + r"yJ[A-Za-z0-9_\-]{6,}\.[A-Za-z0-9_\-]{4,}\.[A-Za-z0-9_\-]*")),
+    _Secret(("sec",), re.compile(_begins("S") + r"EC[0-9a-f]{64}(?![0-9a-f])")),
+    _Secret(("r8_",), re.compile(_begins("r") + r"8_[A-Za-z0-9]{30,}")),
+    _Secret(("ltai",), re.compile(_begins("L") + r"TAI[A-Za-z0-9]{12,30}(?![A-Za-z0-9])")),
 )
+_MAY_HAVE: Final = Sieve((secret.words, secret) for secret in _SECRETS)
 
 
 def hide_secrets(text: str) -> str:
     """The text without keys, tokens, passwords, webhook addresses and private keys."""
-    small = text.lower()
-    for secret in _SECRETS:
-        if any(word in small for word in secret.words):
-            text = secret.pattern.sub(secret.stand_in, text)
+    for secret in _MAY_HAVE.left(text.lower()):
+        text = secret.hidden(text)
     return text
 
 
