@@ -15,6 +15,12 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 SECOND: Final = 1_000_000
+EARLIEST_S: Final = 1e8
+"""1973: a smaller number is an elapsed time or a counter, not a date."""
+MILLISECONDS: Final = 1e11
+MICROSECONDS: Final = 1e14
+NANOSECONDS: Final = 1e17
+"""Numbers from which on a time counts these. The unit is told by the size: seconds stay below 1e11 until 5138."""
 
 _ISO: Final = re.compile(
     r"(\d{4})[-/](\d\d)[-/](\d\d)(?:[T ]+(\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(Z|UTC|[+-]\d\d(?::?\d\d)?)?)?",
@@ -23,7 +29,6 @@ _ISO: Final = re.compile(
 _SYSLOG: Final = re.compile(r"([A-Z][a-z]{2}) +(\d{1,2}) (\d\d):(\d\d):(\d\d)", re.ASCII)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_EARLIEST_S: Final = 1e8  # 1973: a smaller number is an elapsed time or a counter, not a date
 
 
 @lru_cache(maxsize=64)
@@ -63,14 +68,13 @@ def offset_us(naive_us: int, zone: tzinfo | None) -> int:
 
 
 def _from_number(number: float) -> int | None:
-    """The unit is told by the size: seconds stay below 1e11 until the year 5138."""
-    if not math.isfinite(number) or number < _EARLIEST_S or number >= 1e20:
+    if not math.isfinite(number) or number < EARLIEST_S or number >= 1e20:
         return None
-    if number < 1e11:
+    if number < MILLISECONDS:
         return round(number * SECOND)
-    if number < 1e14:
+    if number < MICROSECONDS:
         return round(number * 1_000)
-    return round(number) if number < 1e17 else int(number) // 1_000
+    return round(number) if number < NANOSECONDS else int(number) // 1_000
 
 
 def _from_iso(found: re.Match[str], zone: tzinfo | None) -> int | None:
