@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Final
 
 import pyarrow as pa
@@ -71,6 +72,13 @@ class Batch:
         elif values.type != field.type:
             values = values.cast(field.type)
         return Batch(self.table.set_column(index, field, values))
+
+
+def unchecked_text(texts: Sequence[bytes | memoryview]) -> pa.Array:
+    """Bytes as a text column, not asking whether they are UTF-8: `parse` finds out, and says so in the event. Joined in
+    one go they take 0.45 us each, appended by `pa.array` 0.85."""
+    offsets = pa.array(list(accumulate(map(len, texts), initial=0)), pa.int32())
+    return pa.StringArray.from_buffers(len(texts), offsets.buffers()[1], pa.py_buffer(b"".join(texts)))
 
 
 Process = Callable[[Batch], Batch]

@@ -22,12 +22,20 @@ def replaced(batch: Batch, name: str, mask: pa.Array, values: Sequence[str | Non
     return batch.with_column(name, pc.replace_with_mask(flat(batch[name]), mask, texts))
 
 
-def bytes_of(column: Any) -> bytes:
-    """All text of a column, one value after the other without anything between."""
+def bytes_of(column: Any) -> memoryview:
+    """All text of a column, one value after the other without anything between; of a column with the same value in all
+    rows, such as where a line came from, that value once."""
     array = flat(column)
+    if (
+        len(array) > 1
+        and not array.null_count
+        and array[0].equals(array[-1])
+        and pc.all(pc.equal(array, array[0])).as_py()
+    ):
+        array = array.slice(0, 1)
     _, offsets, data = array.buffers()
     if data is None or not len(array):
-        return b""
+        return memoryview(b"")
     at = memoryview(offsets).cast("i")
     begin, end = at[array.offset], at[array.offset + len(array)]
-    return bytes(memoryview(data)[begin:end])
+    return memoryview(data)[begin:end]

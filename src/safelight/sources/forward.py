@@ -20,12 +20,11 @@ import anyio.lowlevel
 import anyio.to_thread
 from pydantic import Field, PrivateAttr, SecretStr, model_validator
 
-from ..batch import Batch
+from ..batch import Batch, unchecked_text
 from ..identifier import uuid7
 from ..processors import WrongSetting
 from ..services import profile
 from ..services.grammar import Grammar
-from ..tail.batches import unchecked_text
 from ..units import Size
 from ..wire.forward import entries, frames, records
 from ..wire.forward.handshake import PING_LIMIT, Doorkeeper

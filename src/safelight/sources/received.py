@@ -7,10 +7,9 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from ..batch import Batch
+from ..batch import Batch, unchecked_text
 from ..identifier import uuid7
 from ..processors.parse.line import LINE_LIMIT
-from ..tail.batches import unchecked_text
 
 MOST_RECORDS: Final = 100_000
 """Of one request; one with more is refused (413)."""

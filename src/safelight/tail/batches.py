@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from ..batch import SCHEMA, Batch
+from ..batch import SCHEMA, Batch, unchecked_text
 from .turn import Records
 
 
@@ -28,8 +28,3 @@ def raw_batch(found: Iterable[Records], constants: Mapping[str, str | None]) -> 
         for records in found
     ]
     return Batch(pa.concat_tables(tables) if tables else SCHEMA.empty_table())
-
-
-def unchecked_text(texts: list[bytes]) -> pa.Array:
-    """Bytes as a text column, not asking whether they are UTF-8: `parse` finds out, and says so in the event."""
-    return pa.array(texts, pa.binary()).view(pa.string())

@@ -356,6 +356,12 @@ def test_the_time_a_text_takes_grows_no_faster_than_its_length(piece):
     assert long < 12 * max(short, 0.002)  # quadratic would be 16; the least of three has met no collection of garbage
 
 
+@pytest.mark.parametrize("column", ["source", "attributes"])
+def test_a_secret_that_is_the_same_in_all_rows_is_hidden_in_all(column):
+    batch = Batch.of([{"id": str(number), column: f'{{"run":"hf_{LETTERS}"}}'} for number in range(3)])
+    assert Redact().build()(batch)[column].to_pylist() == [f'{{"run":"{MASK}"}}'] * 3
+
+
 ASSIGNED = [
     "token",
     "_key",

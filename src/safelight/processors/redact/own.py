@@ -109,7 +109,7 @@ def replacing(patterns: tuple[Pattern, ...], fields: Fields) -> Process:
             if batch[name].null_count == len(batch):
                 continue
             texts = flat(batch[name])
-            whole = bytes_of(texts)
+            whole = bytes(bytes_of(texts))
             wanted = [one for one in own if one.needs in whole]
             if wanted:
                 change = _in_attributes if name == "attributes" else _in_ids if name == "id" else _in_texts
