@@ -142,7 +142,8 @@ def _level_of(value: str | int) -> str | None:
 def levels(columns: Columns) -> None:
     """Every event has a level; one that names none is an ERROR when it speaks of a failure, else INFO."""
     written = columns.lists.get("level") or [None] * columns.rows
-    levels = [_level_of(value) if value is not None else None for value in written]
+    known = {value: _level_of(value) for value in set(written) if value is not None}
+    levels = [known.get(value) for value in written]
     columns.lists["level"] = levels
     if None not in levels:
         return
