@@ -45,6 +45,18 @@ def test_lines_say_what_the_search_answers(made):
     assert parsed(ndjson(batch)) == json.loads(rows.dump(rows.events(batch.table)))
 
 
+@settings(max_examples=60, deadline=None)
+@given(ROWS, ROWS, st.integers(0, 300))
+def test_what_lacks_what_nearly_all_have_is_rendered_the_same(alike, odd, place):
+    made = [*alike * 60, *alike[:1] * 60]
+    made[place:place] = odd
+    batch = Batch.of(made)
+    assert parsed(ndjson(batch)) == json.loads(rows.dump(rows.events(batch.table)))
+    together = lines(batch).to_pylist()
+    for row in range(place, min(place + len(odd), len(made))):
+        assert lines(Batch(batch.table.slice(row, 1))).to_pylist() == [together[row]]
+
+
 @settings(max_examples=120, deadline=None)
 @given(ROWS, st.booleans())
 def test_every_line_is_json_in_the_order_of_the_schema_and_names_nothing_twice(made, merged):
