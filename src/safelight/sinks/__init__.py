@@ -79,7 +79,7 @@ class Connection(Protocol):
 class Sink(Plugin):
     """Fields every sink has."""
 
-    name: str = Field(default="", pattern=r"^(\w[\w.-]{0,63})?$")
+    name: str = Field(default="", pattern=r"^(\w[\w.-]*)?$", max_length=64)  # as `{0,63}` it takes 5 MB
     """What people call it; by default its type. Two sinks need two names. Letters, digits, `_`, `.` and `-`: its queue
     lies in a directory of that name."""
     where: Where | None = None
