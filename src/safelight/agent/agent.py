@@ -21,6 +21,7 @@ from ..collecting.journal import Journal
 from ..config.agent import AgentConfig
 from ..errors import StoreError
 from ..event import Name
+from ..lean import resting
 from ..locales import text
 from ..pipeline import chain, redaction
 from ..shipping.outlet import Outlet
@@ -76,6 +77,7 @@ class Agent:
             "collect": self._collect,
             "journal": lambda: self.journal.run(self.queues),
             "status": lambda: tell(self.data, self.status),
+            "rest": lambda: resting(self._worked),
         }
         parts |= {f"sink {name}": outlet.run for name, outlet in self.outlets.items()}
         parts |= {f"requests {name}": outlet.heed for name, outlet in self.outlets.items()}
@@ -105,6 +107,10 @@ class Agent:
             "sinks": [way.status() for way in self.queues.ways],
         }
         return {**shown, "problems": problems(shown, self.config.language)}
+
+    def _worked(self) -> int:
+        """Events that came or went."""
+        return sum(one.events.total for one in self.collectors) + sum(one.sent for one in self.outlets.values())
 
     async def _collect(self) -> None:
         with self._collecting:

@@ -201,6 +201,11 @@ class Outlet:
         except SafelightError as error:
             return requests.Answer(why_not=error.render(self._language))
 
+    @property
+    def sent(self) -> int:
+        """Events that the other side has taken."""
+        return int(self._shipper.sent.total)
+
     def status(self) -> dict[str, Any]:
         """As the page shows it. Asks no disk."""
         shipper, figures = self._shipper, self._stock.figures

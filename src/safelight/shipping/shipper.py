@@ -122,6 +122,7 @@ class Shipper:
                     refusals = await self._handed_over(connection, held)
                     leash.deadline = inf
                     await self._delivered(held, refusals)
+                    del held  # it would stay in memory until the next one comes
         raise SinkError("shipping.no_answer", seconds=self._patience_s)
 
     async def _handed_over(self, connection: Connection, held: _Held) -> Sequence[Refusal]:
