@@ -419,7 +419,7 @@ def test_pipeline_metrics_and_doctor_say_that_a_sink_is_down_and_when_it_is_well
         config = NO_SPOOL + f'[[sources]]\ntype = "file"\npaths = ["{log}"]\nservice = "app"\n' + sink_to(elastic)
         with lasting(tmp_path / "server", config) as server:
             down = server.until_sink(
-                "elastic", lambda sink: sink["state"] == "retrying" and sink["queue"]["events"] >= 200
+                "elastic", lambda sink: sink["state"] == "broken" and sink["queue"]["events"] >= 200
             )
             assert "401" in down["detail"]
             exit_code, problems = server.doctor()
