@@ -9,19 +9,21 @@ from typing import Any
 import anyio
 import pytest
 
+from safelight.app.seen import arrived
 from safelight.errors import SinkError, SinkMisconfigured, SinkRefused
 from safelight.shipping.attempts import Attempts
 from safelight.shipping.outlet import Outlet
-from safelight.shipping.question import QUESTION
+from safelight.shipping.question import QUESTION, harmless
 from safelight.sinks import Refusal, Sink
 from safelight.sinks.clickhouse import Clickhouse
 from safelight.sinks.elasticsearch import Elasticsearch
 from safelight.sinks.elasticsearch.writer import Writer
+from safelight.sinks.once import key_of
 from safelight.sinks.otlp import Otlp
 from safelight.sinks.safelight import Safelight
 from support.elastic import Elastic, whole
 from support.providers import Answer, Provider
-from support.shipping import Hands, Notebook, Obedient, events, until
+from support.shipping import T0, Hands, Notebook, Obedient, events, until
 
 pytestmark = pytest.mark.anyio
 WRONG = SinkMisconfigured("sinks.web.wrong_answer", url="http://there", status=404, answer="no such index")
@@ -121,6 +123,13 @@ async def test_a_server_that_goes_away_while_it_is_asked_decides_nothing(outlet)
         await one.offer(events(0, 3), {})
         await until(lambda: len(sink.got) == 3)
         assert one.status()["dead_letters"] == 0
+
+
+async def test_no_question_is_taken_for_a_batch_of_a_queue(monkeypatch):
+    """A server marks for each queue of an agent how far it came, for good: it shall have none for each question."""
+    monkeypatch.setattr("safelight.shipping.question.uuid7", lambda: "019ab3c4-d5e6-7000-8123-123456789012")
+    event = harmless("en", T0)
+    assert arrived(f"gpu-7.{key_of(event, event['id'][0].as_py())}", {}) == {}
 
 
 def _served(kind: str, url: str) -> Sink:
