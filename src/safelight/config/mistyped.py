@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
+from ..errors import QueryError
 from ..locales import text
 from .told import Mistake
 
@@ -34,7 +36,8 @@ def _named(condition: Any) -> Iterator[str]:
     if isinstance(condition, str):
         from ..query.condition import condition as read  # noqa: PLC0415
 
-        yield from fields_of(read(condition))
+        with suppress(QueryError):  # of a plugin that means something else by such a key
+            yield from fields_of(read(condition))
     elif isinstance(condition, Filter):
         yield from fields_of(condition)
     elif is_dataclass(condition):

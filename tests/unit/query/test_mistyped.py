@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from safelight.config.default_rules import DEFAULT_RULES
+from safelight.config.mistyped import notes
 from safelight.event import ALIASES, FIELDS
 from safelight.query.condition import condition
 from safelight.query.mistyped import distance, fields_of, meant
@@ -57,9 +60,12 @@ def test_an_attribute_that_may_well_be_one_is_none(name):
 
 @pytest.mark.parametrize("rule", DEFAULT_RULES, ids=lambda rule: rule.id)
 def test_our_own_rules_mistype_nothing(rule):
-    from safelight.config.mistyped import notes
-
     assert list(notes(rule, "en")) == []
+
+
+@pytest.mark.parametrize("said", ["(", "| stats count()", "", 7, None])
+def test_what_a_plugin_calls_where_and_is_no_condition_is_left_alone(said):
+    assert list(notes(SimpleNamespace(where=said), "en")) == []
 
 
 def test_the_fields_of_a_condition_are_found_however_deep_they_stand():
