@@ -13,6 +13,7 @@ import type { Alert, AlertListing } from './alerts'
 import { connection } from './connection.svelte'
 import { firing } from './firing.svelte'
 import { resolve, type Range } from './range'
+import { PATIENCE_MS } from './throttle'
 
 /** What Safelight writes about itself is no sign of life of a service. */
 export const OTHERS = '-service:safelight'
@@ -44,7 +45,8 @@ export class Overview {
   #due = 0
   #range: Range | null = null
   #streamed: LogEvent[] = []
-  #busy = false
+  /** When the question was asked whose answer is on its way; 0 when none is. */
+  #asked = 0
 
   /** Load for `range`, and again whenever the figures age. */
   async load(range: Range): Promise<void> {
@@ -53,7 +55,7 @@ export class Overview {
     clearTimeout(this.#timer)
     this.#timer = undefined
     const control = (this.#control = new AbortController())
-    this.#busy = true
+    this.#asked = Date.now()
     const { signal } = control
     const span = resolve(range, Date.now(), '24h')
     const at = { from: span.start.toISOString(), to: span.end.toISOString() }
@@ -78,7 +80,7 @@ export class Overview {
       if (isAbort(reason)) return
       if (reason instanceof Problem) this.failure = reason.message
     }
-    this.#busy = false
+    this.#asked = 0
     this.#later(REFRESH_MS)
   }
 
@@ -105,7 +107,7 @@ export class Overview {
       this.#timer = undefined
       if (document.hidden || !this.#range) this.#later(REFRESH_MS)
       // An answer on its way is waited for: in a storm of errors, a slow server would never be heard.
-      else if (this.#busy) this.#later(SOON_MS)
+      else if (Date.now() < this.#asked + PATIENCE_MS) this.#later(SOON_MS)
       else void this.load(this.#range)
     }, ms)
   }

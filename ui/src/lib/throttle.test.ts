@@ -65,6 +65,16 @@ it('waits for an answer that takes long, and asks once more after it', () => {
   expect(asked).toBe(2)
 })
 
+it('waits no longer than a minute for an answer that does not come', () => {
+  throttle.now()
+  vi.advanceTimersByTime(59_000)
+  happen(1, 0)
+  expect(asked).toBe(1)
+  vi.advanceTimersByTime(1_000)
+  happen(1, 0)
+  expect(asked).toBe(2)
+})
+
 it('does not ask again for what happened before the question', () => {
   throttle.soon()
   throttle.began()

@@ -6,6 +6,8 @@
  */
 const LEAST_MS = 1_000
 const REST = 5
+/** What takes longer will not come: the server answers within half of it, but a connection may break without a word. */
+export const PATIENCE_MS = 60_000
 
 export class Throttle {
   #began = 0
@@ -43,9 +45,9 @@ export class Throttle {
     )
   }
 
-  /** As soon as no answer is on its way. */
+  /** As soon as no answer is on its way any more. */
   now(): void {
-    if (this.#busy) this.#missed = true
+    if (this.#busy && Date.now() < this.#began + PATIENCE_MS) this.#missed = true
     else this.ask()
   }
 
