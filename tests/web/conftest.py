@@ -27,8 +27,6 @@ QUIET = [
 ]
 PATIENCE_MS = 30_000
 """How long a page may take to say what is expected: as long as Playwright waits for a button to be clicked."""
-HANGS_S = 300
-"""After this long a test hangs. With 20 processes for 2 cores the longest, which starts two servers, took 67 s."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -38,7 +36,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.web)
-            item.add_marker(pytest.mark.timeout(HANGS_S))
 
 
 @pytest.fixture(scope="session")

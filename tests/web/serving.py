@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +15,6 @@ import pytest
 from support.running import Running, running
 
 ROOT = Path(__file__).parents[2]
-_CHANCE = random.SystemRandom()  # the other is seeded alike in all processes of a test run
 BUILT = ROOT / "src" / "safelight" / "web" / "page" / "index.html"
 
 
@@ -39,21 +36,6 @@ class Server:
         event = {"timestamp": datetime.now(UTC).isoformat(), "level": "INFO", "service": "followed"} | event
         with self.followed.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps(event) + "\n")
-
-
-def lasting_port() -> int:
-    """A free port that stays free while a server is away: no connection is given one of this range for its own end.
-
-    Linux gives 32768 and up, IANA's range for that is 49152 and up; Chromium refuses none above 10080.
-    """
-    for port in _CHANCE.sample(range(20_000, 32_768), 100):
-        with socket.socket() as trial:
-            try:
-                trial.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    pytest.fail("None of 100 ports is free.")
 
 
 @contextmanager

@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, Route, expect
 
+from support.ports import free_port
 from support.providers import Answer
 from web.alarms import Studio, studio
 from web.readable import fits, violations
 from web.reading import DESKTOP, PHONE, Reader
-from web.serving import lasting_port, serving
+from web.serving import serving
 
 NARROW = {"width": 390, "height": 844}
 SOON_MS = 30_000
@@ -408,7 +409,7 @@ def test_where_nothing_fires_the_page_says_so(reader: Reader, tmp_path: Path) ->
 def test_what_was_shown_stays_when_the_server_goes_and_is_renewed_when_it_is_back(
     reader: Reader, tmp_path: Path
 ) -> None:
-    port = lasting_port()
+    port = free_port()
     with studio(tmp_path, port=port) as first:
         first.fail()
         first.alert("paper")

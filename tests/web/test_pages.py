@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
+from support.ports import free_port
 from web.downloads import Downloads
 from web.readable import fits, violations
 from web.reading import DESKTOP, PHONE, Reader, hold
-from web.serving import ROOT, Server, lasting_port, serving
+from web.serving import ROOT, Server, serving
 
 FIRST_LOAD = 100_000  # bytes on the wire, gzip
 READY = {"/": ".tiles", "/logs": "[role=listitem] .row", "/logs?q=*%20|%20stats%20count()%20by%20node": "table"}
@@ -165,7 +166,7 @@ def test_the_empty_page_says_what_to_do_and_turns_green(reader: Reader, empty_se
 
 
 def test_a_server_that_goes_and_comes_back_is_noticed(reader: Reader, tmp_path: Path) -> None:
-    port = lasting_port()
+    port = free_port()
     with serving(tmp_path, port=port) as first:
         page = reader.open(first.url + "/logs")
         expect(page.get_by_role("navigation").get_by_role("status")).to_have_text("Connected")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import random
 import re
@@ -11,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Response, Route, expect
+from playwright.sync_api import Browser, Locator, Page, Route, expect
 
 from support.runs import Story, fill, stories, story
 from web.awaiting import heard, listen, nothing
+from web.downloads import Downloads
 from web.figures import ASKED, BESIDE, CUT, FAR_FROM, WALK
 from web.readable import fits, violations
 from web.reading import DESKTOP, Reader
@@ -572,13 +572,7 @@ def test_a_run_passes_the_accessibility_rules(
 
 
 def test_the_first_load_of_a_run_is_small(look: Callable[..., Page], reader: Reader) -> None:
-    answers: list[Response] = []
-
-    def note(answer: Response) -> None:
-        if answer.url.endswith((".js", ".css")):
-            answers.append(answer)
-
-    reader.page.on("response", note)
+    downloads = Downloads(reader.page)
     page = look("ok")
     page.wait_for_load_state("networkidle")
-    assert 0 < sum(len(gzip.compress(answer.body())) for answer in answers) < FIRST_LOAD
+    assert 0 < downloads.weigh() < FIRST_LOAD
