@@ -67,8 +67,7 @@ class Safelight(WebSink):
             try:
                 token = self.token_file.expanduser().read_text(encoding="ascii").strip()
             except (OSError, UnicodeDecodeError) as error:
-                said: dict[str, Any] = {"path": self.token_file, "reason": str(error)}
-                raise SinkMisconfigured("sinks.safelight.no_token", **said) from error
+                raise SinkMisconfigured("sinks.safelight.no_token", path=self.token_file, reason=str(error)) from error
         return super().own_headers() | ({"Authorization": f"Bearer {token}"} if token else {})
 
     @asynccontextmanager
@@ -119,8 +118,9 @@ class _Sender:
         told = " ".join(answer.text.split())[:ANSWER_MAX]
         if answer.is_success:
             if not _is_a_yes(answer):  # a proxy's page, a wrong tunnel: nobody has the events
-                said: dict[str, Any] = {"url": self._sink.url, "status": answer.status_code, "answer": told}
-                raise SinkMisconfigured("sinks.safelight.not_ours", **said)
+                raise SinkMisconfigured(
+                    "sinks.safelight.not_ours", url=self._sink.url, status=answer.status_code, answer=told
+                )
             return None
         if answer.status_code == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
             return SinkError("sinks.safelight.too_large", answer=told)

@@ -32,9 +32,7 @@ _LEARNABLE: Final = re.compile(r'[^\x00-\x1f"\\\ud800-\udfff]{1,100}')  # msgspe
 _SAMPLE: Final = 32  # lines looked at before the first batch is decoded
 _PATIENCE: Final = 32  # lines that miss a shape before another is made, the first time
 _MAX_PATIENCE: Final = 16_384
-_BLOCK: Final = (
-    256  # lines decoded at once: what becomes of 3,000 is in no cache any more, and takes 2.1 us each, not 1.2
-)
+_BLOCK: Final = 256  # lines decoded at once: of 3,000 the first leave the cache, and each takes 2.1 us, not 1.2
 _LONG: Final = 64 * 1024  # bytes; longer lines are checked against the limits by `line`
 _NESTED: Final = 200  # bytes of attributes, below which there is no room for more levels than are allowed
 

@@ -124,8 +124,9 @@ class Cluster:
             if not isinstance(objection, SinkMisconfigured):
                 raise objection
             answer = " ".join(put.body.decode("utf-8", "replace").split())[:300]
-            said: dict[str, Any] = {"name": name_of(indices), "status": put.status, "answer": answer}
-            raise SinkMisconfigured("sinks.elasticsearch.no_template", **said)
+            raise SinkMisconfigured(
+                "sinks.elasticsearch.no_template", name=name_of(indices), status=put.status, answer=answer
+            )
 
     async def bulk(self, body: bytes) -> Reply:
         """Send a body of actions and documents. Raises SinkError when no node answers."""
