@@ -135,45 +135,13 @@ PLAINLY = [
     (r"\b\d+(?:x\d+)+\b|\d{2,}", "<n>"),
     (r"\[[^\[\]]{40,}\]", "[...]"),
 ]
+# fmt: off
 PIECES = [
-    "0",
-    "7",
-    "12",
-    "345",
-    "x",
-    "0x",
-    "0X1f",
-    ".",
-    "-",
-    " ",
-    "_",
-    "/",
-    "C:\\",
-    "C:/",
-    "~/",
-    "../",
-    "http://",
-    "s",
-    "Ki",
+    "0", "7", "12", "345", "x", "0x", "0X1f", ".", "-", " ", "_", "/", "C:\\", "C:/", "~/", "../", "http://", "s",
+    "Ki", "B", "GiB", "%", "ms", "abcdef", "deadbeef", "a1b2c3d4", "ABCD", "0b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2e",
+    ".safetensors", ".PNG", "jpeg", ".json", "[", "]", "tensor of 16 and 17 ", "层", "٣", "ſ", "K", "İ", "é", ":", ",",
 ]
-PIECES += ["B", "GiB", "%", "ms", "abcdef", "deadbeef", "a1b2c3d4", "ABCD", "0b7c41aa-7d2e-4f6e-9a51-0b7c41aa7d2e"]
-PIECES += [
-    ".safetensors",
-    ".PNG",
-    "jpeg",
-    ".json",
-    "[",
-    "]",
-    "tensor of 16 and 17 ",
-    "层",
-    "٣",
-    "ſ",
-    "K",
-    "İ",
-    "é",
-    ":",
-    ",",
-]
+# fmt: on
 
 
 @given(pieces=st.lists(st.sampled_from(PIECES), max_size=14))

@@ -362,38 +362,13 @@ def test_a_secret_that_is_the_same_in_all_rows_is_hidden_in_all(column):
     assert Redact().build()(batch)[column].to_pylist() == [f'{{"run":"{MASK}"}}'] * 3
 
 
+# fmt: off
 ASSIGNED = [
-    "token",
-    "_key",
-    "api",
-    "encryption",
-    "access",
-    "_id",
-    "secret",
-    "Passwd",
-    "password",
-    "passphrase",
-    "PWD",
-    "pwd",
+    "token", "_key", "api", "encryption", "access", "_id", "secret", "Passwd", "password", "passphrase", "PWD", "pwd",
+    "cookie", "sign", "signature", "credentials", "private-", ": ", "=", "：", " ", "\u3000", "\n", "\\n", "\\", '"',
+    "'", "hunter2", "x", "9", ",", "&", "[", "İ", "K", "ſ", "密钥",
 ]
-ASSIGNED += [
-    "cookie",
-    "sign",
-    "signature",
-    "credentials",
-    "private-",
-    ": ",
-    "=",
-    "：",
-    " ",
-    "\u3000",
-    "\n",
-    "\\n",
-    "\\",
-    '"',
-    "'",
-]
-ASSIGNED += ["hunter2", "x", "9", ",", "&", "[", "İ", "K", "ſ", "密钥"]
+# fmt: on
 
 
 @settings(max_examples=500)
