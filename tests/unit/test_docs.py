@@ -213,6 +213,7 @@ def test_python_that_is_shown_runs(page, tmp_path, monkeypatch):
 
 MB = 1 << 20
 LIMITS = [
+    ("shipping.question", "BELIEVED_S", 60.0, "whether a sink takes anything | one a minute"),
     ("tail.lines", "MAX_LINE_BYTES", 4 * MB, "a line | 4 MB"),
     ("tail.tailer", "STEP_BYTES", 4 * MB, "all files of a source | 4 MB"),
     ("tail.follow", "TURN_BYTES", MB, "of one file 1 MB"),
