@@ -110,7 +110,7 @@ class Studio:
             time.sleep(0.05)
 
     def settled(self, alerts: Mapping[str, int], unheard: str, within_s: float = 60) -> None:
-        """Return when there are so many alerts of each rule at least, and no message waits but those for the channel `unheard`.
+        """Return when there are at least so many alerts of each rule, and messages wait only for the channel `unheard`.
 
         Rules are judged at different moments, so that the list goes on growing for seconds after its first alert.
         """
