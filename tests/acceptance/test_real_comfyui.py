@@ -234,7 +234,7 @@ def test_a_failed_node_is_one_event_with_its_traceback_found_within_a_second_and
 
     (told,) = dingtalk.wait(1)
     assert dingtalk.accepted() == [told]  # signed as DingTalk checks it
-    message = told.json["markdown"]["text"]
+    message = told.json[told.json["msgtype"]]["text"]
     assert expected.error_message in message
     assert expected.node in message
 

@@ -101,7 +101,7 @@ async def test_every_way_a_run_can_go_is_told_and_its_client_misses_nothing(comf
 
 @pytest.mark.anyio
 async def test_a_killed_comfyui_loses_its_runs_and_is_recognised_when_it_is_back(comfyui):
-    async with reading(comfyui.url, pack="ignore", stuck_after="3s", **OWN_PACE) as read:
+    async with reading(comfyui.url, pack="ignore", stuck_after="10s", **OWN_PACE) as read:
         await met(read)
         clients = [comfyui.client(workflow("hang", 1), listen=False)]
         try:
