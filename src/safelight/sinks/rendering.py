@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import reduce
 from typing import Any, Final, NamedTuple
 
@@ -17,6 +17,9 @@ from ..batch import Batch
 from ..event import FIELDS, Kind
 from ..rows import iso_column
 
+BLOCK: Final = 4000
+"""Events rendered at once: 2 MB of text. Of ten thousand at once each took 2.9 us instead of 2.5, as their memory came
+new from the system each time: 0.7 page faults a line instead of 0.3."""
 SELDOM: Final = 0.02
 """The part of the events that may lack a field and it still counts as one that all have."""
 _CONTROLS: Final = {chr(code): f"\\u{code:04x}" for code in range(0x20)}
@@ -38,14 +41,18 @@ def lines(
     stand beside the fields, not as an object under `attributes`; a field wins over an attribute of its name. `without`:
     fields that are left out. Raises pa.ArrowInvalid for a batch whose lines take 2 GB.
     """
-    return _rendered(batch, names or {}, "}", merged=merged, without=without)
+    return pa.concat_arrays(_rendered(batch, names or {}, "}", merged=merged, without=without))
 
 
 def ndjson(
     batch: Batch, names: Mapping[str, str] | None = None, *, merged: bool = False, without: Collection[str] = ()
 ) -> bytes:
     """The same, each with a line end."""
-    return bytes(_content(_rendered(batch, names or {}, "}\n", merged=merged, without=without)).to_pybytes())
+    blocks = [
+        _rendered(Batch(batch.table.slice(at, BLOCK)), names or {}, "}\n", merged=merged, without=without)
+        for at in range(0, len(batch), BLOCK)
+    ]
+    return b"".join(_content(run) for block in blocks for run in block)
 
 
 def joined(rendered: pa.StringArray) -> bytes:
@@ -84,9 +91,10 @@ class _Member(NamedTuple):
 
 def _rendered(
     batch: Batch, names: Mapping[str, str], end: str, *, merged: bool, without: Collection[str], seldom: float = SELDOM
-) -> pa.StringArray:
+) -> list[pa.StringArray]:
     """All of a line is joined at once: text joined to text is copied each time. Around a value that nearly all events
-    have stand constants; a member that more of them lack is made apart. The few that lack such a value come again."""
+    have stand constants; a member that more of them lack is made apart. The few that lack such a value come again, and
+    stand between the runs of the others."""
     pieces: list[str | pa.Array] = []
     gaps: list[pa.BooleanArray] = []
     literal = "{"
@@ -101,15 +109,25 @@ def _rendered(
         if value.null_count:
             gaps.append(pc.is_null(value))
     if not pieces:
-        return pa.repeat("{" + end, len(batch))
+        return [pa.repeat("{" + end, len(batch))]
     rendered = _joined(*pieces, literal + end, null_handling="replace")
     if pieces[0] == "{":
         rendered = pc.replace_substring(rendered, "{,", "{", max_replacements=1)
-    if gaps:
-        lacking = reduce(pc.or_, gaps)
-        again = _rendered(batch.where(lacking), names, end, merged=merged, without=without, seldom=0)
-        rendered = pc.replace_with_mask(rendered, lacking, again)
-    return rendered
+    if not gaps:
+        return [rendered]
+    lacking = reduce(pc.or_, gaps)
+    again = pa.concat_arrays(_rendered(batch.where(lacking), names, end, merged=merged, without=without, seldom=0))
+    return list(_between(rendered, pc.indices_nonzero(lacking).to_pylist(), again))
+
+
+def _between(rendered: pa.StringArray, rows: Iterable[int], again: pa.StringArray) -> Iterator[pa.StringArray]:
+    """`rendered`, with the lines of `again` in the place of its `rows`. Nothing is copied."""
+    begin = 0
+    for number, row in enumerate(rows):
+        yield rendered.slice(begin, row - begin)
+        yield again.slice(number, 1)
+        begin = row + 1
+    yield rendered.slice(begin)
 
 
 def _members(table: pa.Table, names: Mapping[str, str], *, merged: bool, without: Collection[str]) -> Iterator[_Member]:
