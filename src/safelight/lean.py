@@ -18,7 +18,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Final, cast
@@ -26,9 +26,12 @@ from typing import Final, cast
 import anyio
 import anyio.to_thread
 
-_SETTINGS: Final = {-8: 2, -1: 256 * 1024, -3: 256 * 1024}
+SERVER: Final = {-8: 2, -1: 256 * 1024, -3: 256 * 1024}
 """See mallopt(3): M_ARENA_MAX, M_TRIM_THRESHOLD, M_MMAP_THRESHOLD. What is large is mapped, and given back when freed;
 by itself the library would raise the last two with the largest block that it has seen."""
+AGENT: Final = {-8: 1, -1: 512 * 1024, -3: 2 * 1024 * 1024}
+"""Of an agent, whose batches are 1 MB each: in one arena their columns take the room of those before them. While it
+reads, 0.3 page faults a line instead of 0.8, 0.7 to 1 CPU-s less for 1M lines, and 1 MB more at most."""
 _MADV_DONTNEED: Final = 4
 """See madvise(2). What was not written to comes back from the page cache when it is needed: the disk is not asked."""
 _MAPS: Final = Path("/proc/self/maps")
@@ -44,7 +47,7 @@ REST_S: Final = 10.0
 """How often it gives back; only after it has worked. It takes 10 ms of CPU."""
 
 
-def lean() -> None:
+def lean(settings: Mapping[int, int] = SERVER) -> None:
     """Let Arrow use the allocator of the system, and let that keep little; and import no command line of httpx, which
     takes 5 MB where rich is installed. Before pyarrow and httpx are imported.
 
@@ -53,7 +56,7 @@ def lean() -> None:
     sys.modules.setdefault("httpx._main", cast("ModuleType", None))  # as if it were missing: httpx does without it
     os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
     try:
-        for parameter, value in _SETTINGS.items():
+        for parameter, value in settings.items():
             ctypes.CDLL(None).mallopt(parameter, value)
     except (OSError, AttributeError):  # another C library: it has no such setting
         return

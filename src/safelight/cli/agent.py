@@ -16,9 +16,9 @@ from . import LANGUAGE, options, say
 @options.data
 def command(config: Path | None, to: str | None, token_file: Path | None, data: Path | None) -> None:
     """Collect until told to stop."""
-    from ..lean import lean  # noqa: PLC0415 - the whole agent; not on the path of `--help`
+    from ..lean import AGENT, lean  # noqa: PLC0415 - the whole agent; not on the path of `--help`
 
-    lean()
+    lean(AGENT)
     from ..agent.run import Options, collect  # noqa: PLC0415
 
     collect(Options(config, to, token_file, data, LANGUAGE), click.echo)
