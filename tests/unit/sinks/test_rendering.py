@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from safelight import rows
 from safelight.batch import SCHEMA, Batch
 from safelight.event import FIELDS, Kind
+from safelight.sinks import rendering
 from safelight.sinks.rendering import joined, lines, ndjson, readable
 from support.shipping import events
 
@@ -112,6 +113,14 @@ def test_a_part_of_a_batch_is_rendered_as_that_part():
     batch = events(0, 10)
     part = Batch(batch.table.slice(3, 4))
     assert lines(part).to_pylist() == lines(batch).to_pylist()[3:7]
+
+
+def test_blocks_make_the_same_text_as_one(monkeypatch):
+    batch = events(0, 10)
+    whole = ndjson(batch)
+    monkeypatch.setattr(rendering, "BLOCK", 3)
+    assert ndjson(batch) == whole
+    assert whole.count(b"\n") == 10
 
 
 def test_a_line_for_eyes_says_when_what_and_where_and_nothing_in_it_acts_or_imitates():
