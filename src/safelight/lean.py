@@ -11,6 +11,7 @@ at 130 instead of 176.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import linecache
@@ -67,6 +68,7 @@ def settle() -> None:
     linecache.clearcache()  # the sources of all settings, which were read for their docstrings
     gc.collect()
     gc.freeze()
+    atexit.register(gc.unfreeze)  # else DuckDB tells at the end, on stderr, what Python did not free
     give_back()
 
 

@@ -22,6 +22,15 @@ def test_after_it_has_settled_the_program_goes_on():
     assert done.stdout.split() == ["system", "['a']"]
 
 
+def test_what_was_settled_ends_without_a_word():
+    code = (
+        "from safelight.lean import lean, settle\nlean()\n"
+        "import duckdb\nduckdb.connect(':memory:').execute('select 1').fetchall()\nsettle()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout + done.stderr == ""
+
+
 def test_httpx_does_without_its_command_line():
     code = (
         "from safelight.lean import lean\nlean()\nimport sys, httpx\n"
