@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from safelight.alerts import costs as measured
@@ -62,6 +62,12 @@ HAPPENINGS = st.one_of(
         st.sampled_from(["photo", "other"]),
     ),
 )  # fmt: skip
+STOOD_STILL = [
+    (16, run("run_started", "b", instance="gpu-2")),
+    (38, run("run_started", "b", instance="gpu-1")),
+    (21, event(service="other")),
+]
+"""A run that was told of as standing still, and is heard of again before the restart."""
 HISTORIES = st.lists(st.tuples(st.integers(1, 25), HAPPENINGS), min_size=3, max_size=14)
 
 
@@ -72,6 +78,7 @@ HISTORIES = st.lists(st.tuples(st.integers(1, 25), HAPPENINGS), min_size=3, max_
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(history=HISTORIES, restarts=st.sets(st.integers(0, 13), max_size=3))
+@example(history=STOOD_STILL, restarts={2})
 def test_live_restarted_and_back_tested_rules_say_the_same(tmp_path_factory, history, restarts):
     store = SegmentStore.open(tmp_path_factory.mktemp("store"))
     try:

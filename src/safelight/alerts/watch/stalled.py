@@ -80,9 +80,12 @@ class Stalling(Watch):
         )
 
     def fold(self, rows: Sequence[Row], tick: int) -> None:
-        """Events, then what stands still."""
-        for _, key, last, _, told, seq in rows:
+        """Events, then what stands still. What stood still before its next event did so, even if nobody looked then: a
+        look after a pause, and one at the past, find what looks at each tick would have."""
+        for time, key, last, _, told, seq in rows:
             marks, name = told or 0, key[0]
+            if name in self._runs and self._due(self._runs[name]) <= time:
+                self._stands(name, self._due(self._runs[name]), tick)
             if marks & OVER:
                 self._runs.pop(name, None)
                 self._done[name] = last
@@ -93,12 +96,20 @@ class Stalling(Watch):
                 run.begun = run.begun or bool(marks & BEGINS)
                 run.fits = run.fits or bool(marks & FITS)
         for name in [name for name, run in self._runs.items() if tick - run.at >= self._lasting]:
-            run = self._runs.pop(name)
-            if run.begun:
-                self._done[name] = run.at
-            if run.begun and run.fits:
-                self.hit(tick, place_of(run.key), run.at, tick - 1, run.seq, value=(tick - run.at) / 1000)
+            self._stands(name, tick, tick)
         self._bound(tick)
+
+    def _due(self, run: _Run) -> int:
+        """The first tick at which it has been silent too long."""
+        return -(-(run.at + self._lasting) // self.period) * self.period
+
+    def _stands(self, name: str | None, since: int, tick: int) -> None:
+        """It was silent too long at the tick `since`; we look at `tick`."""
+        run = self._runs.pop(name)
+        if run.begun:
+            self._done[name] = run.at
+        if run.begun and run.fits:
+            self.hit(tick, place_of(run.key), run.at, since - 1, run.seq, value=(since - run.at) / 1000)
 
     def found(self, tick: int, watched: int, held: Collection[Labels]) -> Look:
         """Hits only."""
