@@ -135,3 +135,8 @@ def events(first: int, count: int = 1, **columns: Any) -> Batch:
         | columns
         for number in range(first, first + count)
     )
+
+
+def made(**settings: Any) -> Obedient:
+    """A sink with these settings."""
+    return Obedient.model_validate({"type": "obedient", **settings})

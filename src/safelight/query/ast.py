@@ -8,6 +8,7 @@ they mean, and `times` what `now-1h` is.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final
@@ -262,3 +263,15 @@ class Query:
         if self.limit is not None:
             pipes.append(f"limit {self.limit}")
         return " | ".join(pipes)
+
+
+def leaves(condition: Filter) -> Iterator[Filter]:
+    """What it is made of, in its order: everything but AND, OR and NOT."""
+    match condition:
+        case And(items) | Or(items):
+            for item in items:
+                yield from leaves(item)
+        case Not(item):
+            yield from leaves(item)
+        case _:
+            yield condition

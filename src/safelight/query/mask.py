@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ..batch import Batch
-from .ast import All, And, Filter, Not, Or, Regex, Text, Wildcard
+from .ast import All, And, Filter, Not, Or, Regex, Text, Wildcard, leaves
 from .fields import TEXTS, Kind, of_events
 from .kernels import NO, Test, constant, kernel
 from .predicate import where
@@ -85,27 +85,16 @@ def _several(items: tuple[Filter, ...], join: Callable[[Any, Any], Any], made: t
 
 def _is_cheap(condition: Filter) -> bool:
     """Whether Arrow does all of it."""
-    return all(kernel(one) is not None for one in _leaves(condition))
+    return all(kernel(one) is not None for one in leaves(condition))
 
 
 def _has_cheap(condition: Filter) -> bool:
-    return any(kernel(one) is not None for one in _leaves(condition))
-
-
-def _leaves(condition: Filter) -> Iterator[Filter]:
-    match condition:
-        case And(items) | Or(items):
-            for item in items:
-                yield from _leaves(item)
-        case Not(item):
-            yield from _leaves(item)
-        case _:
-            yield condition
+    return any(kernel(one) is not None for one in leaves(condition))
 
 
 def _columns(condition: Filter) -> Iterator[str]:
     """What it reads."""
-    for one in _leaves(condition):
+    for one in leaves(condition):
         match one:
             case All():
                 pass

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..event import ALIASES, FIELDS
-from .ast import And, Filter, Not, Or
+from .ast import Filter, leaves
 
 _KNOWN: Final = (*FIELDS, *ALIASES)
 _BETWEEN: Final = re.compile(r"[_-]")
@@ -25,13 +25,8 @@ VERY_LONG: Final = 9
 
 def fields_of(condition: Filter | None) -> Iterator[str]:
     """The fields that a condition names, in its order."""
-    match condition:
-        case And(items) | Or(items):
-            for item in items:
-                yield from fields_of(item)
-        case Not(item):
-            yield from fields_of(item)
-        case _ if isinstance(field := getattr(condition, "field", None), str):
+    for one in leaves(condition) if condition is not None else ():
+        if isinstance(field := getattr(one, "field", None), str):
             yield field
 
 

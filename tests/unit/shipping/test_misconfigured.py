@@ -23,16 +23,12 @@ from safelight.sinks.otlp import Otlp
 from safelight.sinks.safelight import Safelight
 from support.elastic import Elastic, whole
 from support.providers import Answer, Provider
-from support.shipping import T0, Hands, Notebook, Obedient, events, until
+from support.shipping import T0, Hands, Notebook, events, made, until
 
 pytestmark = pytest.mark.anyio
 WRONG = SinkMisconfigured("sinks.web.wrong_answer", url="http://there", status=404, answer="no such index")
 DOWN = SinkError("shipping.no_answer", seconds=1)
 REFUSED = SinkRefused("shipping.no_answer", seconds=1)
-
-
-def made(**settings: Any) -> Obedient:
-    return Obedient.model_validate({"type": "obedient", **settings})
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from safelight.errors import SinkError, SinkRefused, StoreFull, StoreLocked
 from safelight.shipping.attempts import Attempts
 from safelight.shipping.outlet import Outlet
 from safelight.sinks import Refusal
-from support.shipping import T0, Hands, Notebook, Obedient, events, until
+from support.shipping import T0, Hands, Notebook, Obedient, events, made, until
 
 pytestmark = pytest.mark.anyio
 DOWN = SinkError("shipping.no_answer", seconds=1)
@@ -22,10 +22,6 @@ DOWN = SinkError("shipping.no_answer", seconds=1)
 
 def ids(first: int, count: int) -> list[str]:
     return [f"e{number}" for number in range(first, first + count)]
-
-
-def made(**settings: Any) -> Obedient:
-    return Obedient.model_validate({"type": "obedient", **settings})
 
 
 @pytest.fixture

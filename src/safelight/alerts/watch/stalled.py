@@ -84,8 +84,9 @@ class Stalling(Watch):
         look after a pause, and one at the past, find what looks at each tick would have."""
         for time, key, last, _, told, seq in rows:
             marks, name = told or 0, key[0]
-            if name in self._runs and self._due(self._runs[name]) <= time:
-                self._stands(name, self._due(self._runs[name]), tick)
+            known = self._runs.get(name)
+            if known is not None and (due := self._due(known)) <= time:
+                self._stands(name, due, tick)
             if marks & OVER:
                 self._runs.pop(name, None)
                 self._done[name] = last
